@@ -1,0 +1,83 @@
+/* endpoint.h: one text names an endpoint everywhere.
+ *
+ *     [SCHEME[,OPTION...]:[//]]TARGET[,OPTION[=VALUE]]...
+ *
+ * tcp (the default): HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /...,
+ * ./... and @...): a path or @ABSTRACT. stdio, or "-". Options stand after the target. A path may hold
+ * commas: what follows a comma there is an option when it has an option's name, and options before the
+ * colon make all that follows it the path. Option values, and only they, are percent-decoded. */
+#ifndef SOCKEYE_ENDPOINT_H
+#define SOCKEYE_ENDPOINT_H
+
+#include <sockeye/addr.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum eye_scheme { EYE_TCP, EYE_UNIX, EYE_STDIO, EYE_SCHEME_MAX };
+
+/* Which end to be, where the text says it (`dial`, `listen`). */
+enum eye_role { EYE_ROLE_ANY, EYE_ROLE_DIAL, EYE_ROLE_LISTEN };
+
+#define EYE_CIDR_MAX 32
+
+struct eye_endpoint {
+    enum eye_scheme scheme;
+    enum eye_role role;
+    char *text;    /* as it was given; owned, like the next three */
+    char *host;    /* tcp: a name or literal without brackets, "" for every address */
+    char *port;    /* tcp: a number or a service's name */
+    char *path;    /* unix: a path, or '@' and an abstract name */
+    bool bare_port; /* only a port was given, which names an endpoint to servers alone */
+    bool any_host;  /* no host was given, or the unspecified IPv6 address: both families */
+
+    int family;                   /* family=4|6, else 0 */
+    bool v6only;                  /* v6only: no IPv4 on an IPv6 socket (IPV6_V6ONLY, ipv6(7)) */
+    bool reuseport;               /* reuseport: SO_REUSEPORT, socket(7) */
+    bool nodelay;                 /* nodelay: TCP_NODELAY, tcp(7) */
+    bool keepalive;               /* keepalive: SO_KEEPALIVE, socket(7) */
+    int backlog;                  /* backlog=, listen(2); 0: SOMAXCONN */
+    int64_t sndbuf_bytes;         /* sndbuf=, rcvbuf=: SO_SNDBUF, SO_RCVBUF; 0: the system's */
+    int64_t rcvbuf_bytes;
+    int64_t timeout_ns;           /* timeout=: to connect and to shake hands; 10 s unless said */
+    int64_t idle_ns;              /* idle=: end after so long without a byte; 0: never */
+    int64_t peers_max;            /* max=: peers at once; 0: no limit */
+    char *device;                 /* device=IF: SO_BINDTODEVICE; owned, or NULL */
+    struct eye_addr *bind;        /* bind=ADDR[:PORT]: the local address to dial from; owned, or NULL */
+    struct eye_cidr allow[EYE_CIDR_MAX], deny[EYE_CIDR_MAX]; /* allow=, deny=: may be said often */
+    size_t allow_count, deny_count;
+    int type;                     /* unix, type=: SOCK_STREAM or SOCK_SEQPACKET */
+    unsigned mode;                /* unix, mode=: the socket file's permissions; 0600 unless said */
+    bool mode_said;
+};
+
+/* Reads an endpoint. On success the caller owns *ret_endpoint, see eye_endpoint_done. Errors:
+ * EYE_ESYNTAX with the column and, where one is near, the name that was meant; -ENOMEM. */
+EYE_API int eye_endpoint_parse(const char *text, struct eye_endpoint *ret_endpoint, struct eye_err *reterr);
+EYE_API void eye_endpoint_done(struct eye_endpoint *endpoint);
+
+/* Whether allow= and deny= let this address pass: deny= wins, then allow= if there is any. */
+EYE_API bool eye_endpoint_admits(const struct eye_endpoint *endpoint, const struct eye_addr *addr);
+
+/* Reads a duration ("250ms", "5s", "2m"; a bare number is an error) into nanoseconds, or a size
+ * ("64k", "10M", "1G" are powers of 1000; "KiB", "MiB", "GiB" of 1024; a bare number is bytes).
+ * Return 0, EYE_ESYNTAX, or -ERANGE. */
+EYE_API int eye_parse_duration(const char *text, int64_t *ret_ns);
+EYE_API int eye_parse_size(const char *text, int64_t *ret_bytes);
+
+/* The options that endpoints take, one row each, for help texts and completions: returns 1 and the
+ * row, or 0 past the last. The strings are static. */
+struct eye_option_row {
+    const char *name, *value, *help; /* value is NULL for an option that takes none */
+    unsigned schemes;                /* bits: 1 << enum eye_scheme */
+};
+EYE_API int eye_endpoint_option(size_t index, struct eye_option_row *ret_row);
+
+/* A scheme's name, or NULL past the last. */
+EYE_API const char *eye_scheme_name(size_t scheme);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,13 @@
+/* sockeye.h: all of libsockeye. */
+#ifndef SOCKEYE_SOCKEYE_H
+#define SOCKEYE_SOCKEYE_H
+
+#include <sockeye/addr.h>
+#include <sockeye/doctor.h>
+#include <sockeye/endpoint.h>
+#include <sockeye/err.h>
+#include <sockeye/flow.h>
+#include <sockeye/loop.h>
+#include <sockeye/stream.h>
+
+#endif

@@ -1,0 +1,109 @@
+/* stream.h: byte streams by endpoint. Dialling, opening or accepting gives an eye_stream; whatever it
+ * is made of, these operations move its bytes.
+ *
+ * Operations of one direction complete in the order in which they were submitted; the two directions
+ * are independent. The end of each direction is its own: a receive of 0 says that the peer has ended
+ * its sending, and nothing about the other way. */
+#ifndef SOCKEYE_STREAM_H
+#define SOCKEYE_STREAM_H
+
+#include <sockeye/endpoint.h>
+#include <sockeye/loop.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct eye_stream eye_stream;
+typedef struct eye_listener eye_listener;
+
+/* One address that was tried while dialling. */
+struct eye_attempt {
+    struct eye_addr addr;
+    int64_t ms;  /* from the start of this attempt to its end */
+    int error;   /* 0 for the one that won, else its negative code; -ECANCELED for one that lost the race */
+};
+
+#define EYE_ATTEMPT_MAX 16
+
+/* What dialling gives; the caller's memory until done. */
+struct eye_dialled {
+    eye_stream *stream; /* the caller's when the result is 0 */
+    struct eye_err err; /* filled in when it is not */
+    struct eye_attempt attempts[EYE_ATTEMPT_MAX];
+    size_t attempt_count; /* the first EYE_ATTEMPT_MAX are kept */
+};
+
+/* Connects to an endpoint, or opens it (stdio). A name is resolved on a helper thread and its addresses
+ * raced as RFC 8305 section 5 says: families interleaved, a new attempt 250 ms after the last or at
+ * once when one fails, all within endpoint->timeout_ns. The endpoint must outlive the operation.
+ * Completes with 0, or: the code of the last attempt that failed, EYE_EDEADLINE, EYE_EDENIED,
+ * EYE_EAI_BASE + ..., EYE_ESYNTAX for a text that names no peer. stdio can be opened once: -EBUSY. */
+EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
+                      eye_done *done);
+
+/* Listens on an endpoint, blocking while a name resolves: a name listens on all its addresses, up to
+ * max. Fills ret_listeners, which the caller owns, and returns their number, at least 1. The endpoint
+ * must outlive them. A Unix socket's file appears with its final mode or a narrower one; a stale one is
+ * replaced, a live one never. Errors: as bind(2), listen(2); EYE_ESYNTAX; EYE_EAI_BASE + ... */
+EYE_API int eye_listen(eye_loop *loop, const struct eye_endpoint *endpoint, eye_listener **ret_listeners, size_t max,
+                       struct eye_err *reterr);
+#define EYE_LISTENER_MAX 16
+
+/* Waits for a peer; completes with 0 and *ret_stream, the caller's. Connections that died in the queue
+ * are passed over. Errors: -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS (try again later: the peer stays in the
+ * queue), EYE_EFDSETSIZE (this peer was turned away). */
+EYE_API void eye_accept(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye_done *done);
+
+/* Where it listens, as eye_addr_format writes it; with the port that was picked. */
+EYE_API int eye_listener_addr(const eye_listener *listener, struct eye_addr *ret_addr);
+
+/* Stops listening and frees; unlinks the Unix socket's file if it is still its own. A pending accept
+ * completes with -ECANCELED. Returns NULL. */
+EYE_API eye_listener *eye_listener_free(eye_listener *listener);
+
+/* Receives at most size bytes (size > 0); completes with their number, 0 at the end. A message of a
+ * seqpacket socket that does not fit is EYE_ETRUNCATED; empty messages are passed over. Errors: as
+ * recv(2). */
+EYE_API void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *done);
+
+/* Bytes that the library lends. */
+struct eye_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
+/* As eye_recv, but into a buffer of the loop's, which costs a waiting connection nothing: *ret_bytes
+ * is valid until done returns. */
+EYE_API void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done);
+
+/* Sends all size bytes; completes with their number, fewer only if cancelled. buf must stay until done.
+ * On a seqpacket socket one send is one message. Errors: as send(2); -EPIPE after eye_finish. */
+EYE_API void eye_send(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done);
+
+/* As eye_send, but buf is the caller's again on return: what the kernel does not take at once is copied
+ * and freed when sent. Made for lent bytes. Errors: also -ENOMEM. */
+EYE_API void eye_send_copy(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done);
+
+/* Ends the sending direction after all queued sends: a FIN, or closing the descriptor where it is a
+ * pipe. Receiving goes on. Completes with 0, or as shutdown(2). */
+EYE_API void eye_finish(eye_stream *stream, eye_op *op, eye_done *done);
+
+/* Cancels what is queued, then closes and frees the stream; completes with 0 after the last of its
+ * operations. The stream must not be used from this call on. */
+EYE_API void eye_close(eye_stream *stream, eye_op *op, eye_done *done);
+
+/* As eye_close, but a peer over TCP sees a reset (RFC 9293, 3.10.5 ABORT) and no orderly end. */
+EYE_API void eye_abort(eye_stream *stream, eye_op *op, eye_done *done);
+
+/* The descriptor on which the kernel may move this stream's bytes itself that way (splice(2)), or -1. */
+EYE_API int eye_stream_fd(const eye_stream *stream, enum eye_way way);
+
+/* The peer's and the local address. Errors: -ENOTSOCK, as getpeername(2). */
+EYE_API int eye_stream_peer(const eye_stream *stream, struct eye_addr *ret_addr);
+EYE_API int eye_stream_local(const eye_stream *stream, struct eye_addr *ret_addr);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

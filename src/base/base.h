@@ -1,0 +1,38 @@
+/* base.h: small things that every floor uses. */
+#ifndef SOCKEYE_BASE_H
+#define SOCKEYE_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include <sockeye/err.h>
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)    ((a) < (b) ? (a) : (b))
+#define MAX(a, b)    ((a) > (b) ? (a) : (b))
+
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+
+#define NS_PER_S  INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+
+/* A descriptor that is closed when its scope ends, unless it was given away: fd = -1. */
+static inline void auto_fd_close(int *fd) {
+    if (*fd >= 0)
+        close(*fd);
+}
+#define AUTO_FD __attribute__((cleanup(auto_fd_close)))
+
+/* Fills in reterr (NULL is fine) and returns code, so that a failure is one line at its place:
+ *     return err_set(reterr, -ENOENT, EYE_FAIL_CONNECT, "%s: %s", path, eye_strerror(-ENOENT));
+ * The text is escaped as eye_escape does, so that names from outside may stand in it. */
+int err_set(struct eye_err *reterr, int code, enum eye_fail fail, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
+/* Adds the likely cause, or the place in a parsed text, to an error that was set. */
+void err_cause(struct eye_err *reterr, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void err_column(struct eye_err *reterr, size_t column);
+
+#endif
