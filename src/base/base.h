@@ -35,4 +35,19 @@ int err_set(struct eye_err *reterr, int code, enum eye_fail fail, const char *fm
 void err_cause(struct eye_err *reterr, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void err_column(struct eye_err *reterr, size_t column);
 
+/* Letters and digits of ASCII, whatever the locale is. */
+static inline bool ascii_is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+static inline char ascii_lower(char c) {
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+static inline bool ascii_is_alpha(char c) {
+    return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+}
+
+/* Reads size bytes that are decimal digits and nothing else. Returns 0; EYE_ESYNTAX for anything else,
+ * the empty text too; -ERANGE for a number above max. */
+int text_parse_uint(const char *text, size_t size, uint64_t max, uint64_t *ret_value);
+
 #endif
