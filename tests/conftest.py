@@ -1,8 +1,9 @@
-"""Fixtures of the black-box tests.
+"""Fixtures of the black-box tests and the soak.
 
 The command under test is $SOCKEYE (its path). Everything is awaited, never slept for; every port is
 picked by the kernel; every process, socket file and namespace that a test makes is gone after it, and
-a test that leaves one fails. processes.py has what a started process can do, peers.py the peers.
+a test that leaves one fails. In harness/, processes.py has what a started process can do, and peers.py
+the peers.
 """
 
 import collections
@@ -20,15 +21,8 @@ import pytest
 import peers as peers_module
 import processes
 
-MARKERS = {
-    "faults": "injects faults: floods, signal storms, full tables; also run by themselves",
-    "leaves_sockets": "leaves socket files behind on purpose",
-}
 
-
-def pytest_configure(config):
-    for name, text in MARKERS.items():
-        config.addinivalue_line("markers", f"{name}: {text}")
+def pytest_configure():
     processes.become_subreaper()
 
 
