@@ -2,8 +2,8 @@
 #ifndef SOCKEYE_ADDR_H
 #define SOCKEYE_ADDR_H
 
-#include <stdbool.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 

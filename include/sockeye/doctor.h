@@ -23,6 +23,7 @@ struct eye_mechanism {
 /* Tries mechanism number index and tells how it went: returns 1, or 0 past the last. */
 EYE_API int eye_doctor(size_t index, struct eye_mechanism *ret_mechanism);
 
+/* "usable", "denied" or "absent". */
 EYE_API const char *eye_status_name(enum eye_status status);
 
 #ifdef __cplusplus

@@ -25,30 +25,30 @@ enum eye_role { EYE_ROLE_ANY, EYE_ROLE_DIAL, EYE_ROLE_LISTEN };
 struct eye_endpoint {
     enum eye_scheme scheme;
     enum eye_role role;
-    char *text;    /* as it was given; owned, like the next three */
-    char *host;    /* tcp: a name or literal without brackets, "" for every address */
-    char *port;    /* tcp: a number or a service's name */
-    char *path;    /* unix: a path, or '@' and an abstract name */
+    char *text;     /* as it was given; owned, like the next three */
+    char *host;     /* tcp: a name or literal without brackets, "" for every address */
+    char *port;     /* tcp: a number or a service's name */
+    char *path;     /* unix: a path, or '@' and an abstract name */
     bool bare_port; /* only a port was given, which names an endpoint to servers alone */
     bool any_host;  /* no host was given, or the unspecified IPv6 address: both families */
 
-    int family;                   /* family=4|6, else 0 */
-    bool v6only;                  /* v6only: no IPv4 on an IPv6 socket (IPV6_V6ONLY, ipv6(7)) */
-    bool reuseport;               /* reuseport: SO_REUSEPORT, socket(7) */
-    bool nodelay;                 /* nodelay: TCP_NODELAY, tcp(7) */
-    bool keepalive;               /* keepalive: SO_KEEPALIVE, socket(7) */
-    int backlog;                  /* backlog=, listen(2); 0: SOMAXCONN */
-    int64_t sndbuf_bytes;         /* sndbuf=, rcvbuf=: SO_SNDBUF, SO_RCVBUF; 0: the system's */
+    int family;           /* family=4|6, else 0 */
+    bool v6only;          /* v6only: no IPv4 on an IPv6 socket (IPV6_V6ONLY, ipv6(7)) */
+    bool reuseport;       /* reuseport: SO_REUSEPORT, socket(7) */
+    bool nodelay;         /* nodelay: TCP_NODELAY, tcp(7) */
+    bool keepalive;       /* keepalive: SO_KEEPALIVE, socket(7) */
+    int backlog;          /* backlog=, listen(2); 0: SOMAXCONN */
+    int64_t sndbuf_bytes; /* sndbuf=, rcvbuf=: SO_SNDBUF, SO_RCVBUF; 0: the system's */
     int64_t rcvbuf_bytes;
-    int64_t timeout_ns;           /* timeout=: to connect and to shake hands; 10 s unless said */
-    int64_t idle_ns;              /* idle=: end after so long without a byte; 0: never */
-    int64_t peers_max;            /* max=: peers at once; 0: no limit */
-    char *device;                 /* device=IF: SO_BINDTODEVICE; owned, or NULL */
-    struct eye_addr *bind;        /* bind=ADDR[:PORT]: the local address to dial from; owned, or NULL */
+    int64_t timeout_ns;    /* timeout=: to connect and to shake hands; 10 s unless said */
+    int64_t idle_ns;       /* idle=: end after so long without a byte; 0: never */
+    int64_t peers_max;     /* max=: peers at once; 0: no limit */
+    char *device;          /* device=IF: SO_BINDTODEVICE; owned, or NULL */
+    struct eye_addr *bind; /* bind=ADDR[:PORT]: the local address to dial from; owned, or NULL */
     struct eye_cidr allow[EYE_CIDR_MAX], deny[EYE_CIDR_MAX]; /* allow=, deny=: may be said often */
     size_t allow_count, deny_count;
-    int type;                     /* unix, type=: SOCK_STREAM or SOCK_SEQPACKET */
-    unsigned mode;                /* unix, mode=: the socket file's permissions; 0600 unless said */
+    int type;      /* unix, type=: SOCK_STREAM or SOCK_SEQPACKET */
+    unsigned mode; /* unix, mode=: the socket file's permissions; 0600 unless said */
     bool mode_said;
 };
 

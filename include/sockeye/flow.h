@@ -55,6 +55,7 @@ struct eye_observer {
     void *user;
 };
 
+/* The words of the event lines: "listening", "connected", ...; "end", "reset", ... */
 EYE_API const char *eye_event_name(enum eye_event_kind kind);
 EYE_API const char *eye_reason_name(enum eye_reason reason);
 
@@ -91,6 +92,8 @@ EYE_API void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, e
 /* Frees a stopped server. Returns NULL. */
 EYE_API eye_server *eye_server_free(eye_server *server);
 
+/* The handler that serves this peer, the peer's number in the events, and its address (errors: as
+ * getpeername(2)). */
 EYE_API const struct eye_handler *eye_peer_handler(const eye_peer *peer);
 EYE_API uint64_t eye_peer_conn(const eye_peer *peer);
 EYE_API int eye_peer_addr(const eye_peer *peer, struct eye_addr *ret_addr);
@@ -165,7 +168,8 @@ EYE_API int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts,
 
 /* Completes with 0 or the first failure when it has ended: after the one peer, or after
  * eye_forward_stop. The outcome is that of the one peer. */
-EYE_API void eye_forward_run(eye_forward *forward, eye_op *op, struct eye_outcome *ret_outcome, eye_done *done);
+EYE_API void eye_forward_run(eye_forward *forward, eye_op *op, struct eye_outcome *ret_outcome,
+                             eye_done *done);
 
 /* Stops accepting, gives peers grace_ns, then ends them. */
 EYE_API void eye_forward_stop(eye_forward *forward, int64_t grace_ns);

@@ -53,6 +53,7 @@ EYE_API void eye_loop_stop(eye_loop *loop);
 /* Frees the loop. No operation may be pending, no stream or listener open. Returns NULL. */
 EYE_API eye_loop *eye_loop_free(eye_loop *loop);
 
+/* The name of the engine that it runs on: what "auto" chose. */
 EYE_API const char *eye_loop_engine(const eye_loop *loop);
 
 /* CLOCK_MONOTONIC in ns, read once a turn. */

@@ -20,8 +20,8 @@ typedef struct eye_listener eye_listener;
 /* One address that was tried while dialling. */
 struct eye_attempt {
     struct eye_addr addr;
-    int64_t ms;  /* from the start of this attempt to its end */
-    int error;   /* 0 for the one that won, else its negative code; -ECANCELED for one that lost the race */
+    int64_t ms; /* from the start of this attempt to its end */
+    int error;  /* 0 for the one that won, else its negative code; -ECANCELED for one that lost the race */
 };
 
 #define EYE_ATTEMPT_MAX 16
@@ -39,15 +39,15 @@ struct eye_dialled {
  * once when one fails, all within endpoint->timeout_ns. The endpoint must outlive the operation.
  * Completes with 0, or: the code of the last attempt that failed, EYE_EDEADLINE, EYE_EDENIED,
  * EYE_EAI_BASE + ..., EYE_ESYNTAX for a text that names no peer. stdio can be opened once: -EBUSY. */
-EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
-                      eye_done *done);
+EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint,
+                      struct eye_dialled *ret, eye_done *done);
 
 /* Listens on an endpoint, blocking while a name resolves: a name listens on all its addresses, up to
  * max. Fills ret_listeners, which the caller owns, and returns their number, at least 1. The endpoint
  * must outlive them. A Unix socket's file appears with its final mode or a narrower one; a stale one is
  * replaced, a live one never. Errors: as bind(2), listen(2); EYE_ESYNTAX; EYE_EAI_BASE + ... */
-EYE_API int eye_listen(eye_loop *loop, const struct eye_endpoint *endpoint, eye_listener **ret_listeners, size_t max,
-                       struct eye_err *reterr);
+EYE_API int eye_listen(eye_loop *loop, const struct eye_endpoint *endpoint, eye_listener **ret_listeners,
+                       size_t max, struct eye_err *reterr);
 #define EYE_LISTENER_MAX 16
 
 /* Waits for a peer; completes with 0 and *ret_stream, the caller's. Connections that died in the queue
