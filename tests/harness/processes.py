@@ -48,7 +48,7 @@ class Collector:
     def __init__(self, stream):
         self._stream = stream
         self._changed = threading.Condition()
-        self._data = bytearray()
+        self._bytes = bytearray()
         self.ended = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -62,24 +62,31 @@ class Collector:
                     raise
                 piece = b""
             with self._changed:
-                self._data += piece
+                self._take(piece)
                 self.ended = not piece
                 self._changed.notify_all()
                 if self.ended:
                     break
         self._stream.close()
 
+    def _take(self, piece):
+        self._bytes += piece
+
+    def _copy(self):
+        return bytes(self._bytes)
+
     @property
     def data(self):
+        """What has come so far."""
         with self._changed:
-            return bytes(self._data)
+            return self._copy()
 
     def wait_for(self, find, timeout):
-        """Returns what find(data, ended) returns once that is not None, or None at the deadline."""
+        """Returns what find(data) returns once that is not None, or None at the deadline."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while True:
-                found = find(bytes(self._data), self.ended)
+                found = find(self._copy())
                 left = deadline - time.monotonic()
                 if found is not None or left <= 0 or self.ended:
                     return found
@@ -88,6 +95,24 @@ class Collector:
     def join(self, timeout):
         self._thread.join(timeout)
         return self.ended
+
+
+class EventCollector(Collector):
+    """The same for JSON lines, whose data is a list of objects."""
+
+    def __init__(self, stream):
+        self._list = []
+        super().__init__(stream)
+
+    def _take(self, piece):
+        super()._take(piece)
+        whole, newline, rest = self._bytes.rpartition(b"\n")
+        if newline:
+            self._list += [json.loads(line) for line in whole.splitlines()]
+            self._bytes = rest
+
+    def _copy(self):
+        return self._list[:]
 
 
 class Process:
@@ -136,7 +161,7 @@ class Process:
     def _await(self, collector, pattern, what, timeout):
         if isinstance(pattern, str):
             pattern = pattern.encode()
-        found = collector.wait_for(lambda data, ended: re.search(pattern, data), timeout or DEADLINE_S)
+        found = collector.wait_for(lambda data: re.search(pattern, data), timeout or DEADLINE_S)
         assert found, f"{what} never held {pattern!r}: {self!r}"
         return found
 
@@ -255,27 +280,23 @@ class Sockeye(Process):
         finally:
             if events:
                 os.close(write_end)
-        self._events = Collector(os.fdopen(read_end, "rb", buffering=0)) if events else None
+        self._events = EventCollector(os.fdopen(read_end, "rb", buffering=0)) if events else None
         if events:
             self._collectors.append(self._events)
 
-    @staticmethod
-    def _parse(data):
-        return [json.loads(line) for line in data.splitlines(keepends=True) if line.endswith(b"\n")]
-
     @property
     def events(self):
-        return self._parse(self._events.data)
+        return self._events.data
 
     def wait_events(self, count, name, timeout=None, **match):
         """Waits for a number of events of this name whose fields have these values; returns them."""
-        def find(data, _ended):
-            found = [event for event in self._parse(data) if event["event"] == name
+        def find(events):
+            found = [event for event in events if event["event"] == name
                      and all(event.get(key) == value for key, value in match.items())]
             return found if len(found) >= count else None
         found = self._events.wait_for(find, timeout or DEADLINE_S)
         if found is None:
-            said = "\n  ".join(json.dumps(event) for event in self.events)
+            said = "\n  ".join(json.dumps(event) for event in self.events[-50:])
             raise AssertionError(f"no {count} '{name}' events with {match}, but:\n  {said}\n{self!r}")
         return found
 
