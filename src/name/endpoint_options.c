@@ -1,0 +1,311 @@
+/* endpoint_options.c: the options of endpoints, one table for the parser, help texts and completions.
+ *
+ * A row names the member of struct eye_endpoint that the option sets and the function that reads its value.
+ * Values are percent-decoded (RFC 3986, 2.1), so that a comma can stand in one as %2C, and in front of the
+ * colon a colon as %3A; a NUL cannot, since every value ends up in a C string or a number. Whatever is said
+ * twice is refused, but for allow= and deny=, which add up. */
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "name/endpoint.h"
+
+enum { VALUE_MAX = 256 };
+
+/* A value in its plain form, and where it stands in the text. */
+struct value {
+    size_t at;
+    char text[VALUE_MAX];
+};
+
+struct option {
+    const char *name, *value, *help;
+    unsigned schemes;
+    bool many; /* may be said often */
+    int (*read)(const struct parse *parse, const struct option *option, const struct value *value);
+    size_t member, member_size; /* where it goes */
+    size_t member_count;        /* of many: where their number is kept */
+    const struct choice *choices;
+};
+
+struct choice {
+    const char *name;
+    int value; /* below 0 for what other versions have */
+};
+
+static const struct choice families[] = {{"4", 4}, {"6", 6}, {0}};
+static const struct choice types[] = {
+    {"stream", SOCK_STREAM}, {"seqpacket", SOCK_SEQPACKET}, {"dgram", -1}, {0}};
+
+/* The member of the endpoint that a row names. */
+static void *member(const struct parse *parse, size_t offset) {
+    return (char *)parse->endpoint + offset;
+}
+
+static int bad_value(const struct parse *parse, const struct option *option, const struct value *value,
+                     const char *takes) {
+    return parse_bad(parse, value->at, "'%s' takes %s, not '%s',", option->name, takes, value->text);
+}
+
+static int read_dial(const struct parse *parse, const struct option *option, const struct value *value) {
+    (void)option;
+    if (parse->endpoint->role == EYE_ROLE_LISTEN)
+        return parse_bad(parse, value->at, "both 'dial' and 'listen'");
+    parse->endpoint->role = EYE_ROLE_DIAL;
+    return 0;
+}
+
+static int read_listen(const struct parse *parse, const struct option *option, const struct value *value) {
+    (void)option;
+    if (parse->endpoint->role == EYE_ROLE_DIAL)
+        return parse_bad(parse, value->at, "both 'dial' and 'listen'");
+    parse->endpoint->role = EYE_ROLE_LISTEN;
+    return 0;
+}
+
+static int read_flag(const struct parse *parse, const struct option *option, const struct value *value) {
+    (void)value;
+    *(bool *)member(parse, option->member) = true;
+    return 0;
+}
+
+static int read_choice(const struct parse *parse, const struct option *option, const struct value *value) {
+    for (const struct choice *c = option->choices; c->name; c++) {
+        if (strcmp(c->name, value->text) != 0)
+            continue;
+        if (c->value < 0) {
+            parse_bad(parse, value->at, "unsupported '%s=%s'", option->name, c->name);
+            err_cause(parse->reterr, "this version does not have it yet");
+            return EYE_ESYNTAX;
+        }
+        *(int *)member(parse, option->member) = c->value;
+        return 0;
+    }
+    return bad_value(parse, option, value, option->value);
+}
+
+static int read_count(const struct parse *parse, const struct option *option, const struct value *value) {
+    uint64_t number;
+    if (text_parse_uint(value->text, strlen(value->text), INT_MAX, &number) < 0 || number == 0)
+        return bad_value(parse, option, value, "a whole number from 1 to 2147483647");
+    if (option->member_size == sizeof(int))
+        *(int *)member(parse, option->member) = (int)number;
+    else
+        *(int64_t *)member(parse, option->member) = (int64_t)number;
+    return 0;
+}
+
+/* Up to what setsockopt(2) takes. */
+static int read_size(const struct parse *parse, const struct option *option, const struct value *value) {
+    int64_t bytes;
+    if (eye_parse_size(value->text, &bytes) < 0 || bytes == 0 || bytes > INT_MAX)
+        return bad_value(parse, option, value, "a size from 1 to 2147483647, such as 64k or 1MiB");
+    *(int64_t *)member(parse, option->member) = bytes;
+    return 0;
+}
+
+static int read_duration(const struct parse *parse, const struct option *option, const struct value *value) {
+    int64_t ns;
+    if (eye_parse_duration(value->text, &ns) < 0 || ns == 0)
+        return bad_value(parse, option, value, "a duration above 0, such as 500ms, 5s or 2m");
+    *(int64_t *)member(parse, option->member) = ns;
+    return 0;
+}
+
+static int read_mode(const struct parse *parse, const struct option *option, const struct value *value) {
+    size_t size = strlen(value->text);
+    if (strspn(value->text, "01234567") != size || size > 4 || strtoul(value->text, NULL, 8) > 0777)
+        return bad_value(parse, option, value, "an octal number up to 0777");
+    *(unsigned *)member(parse, option->member) = (unsigned)strtoul(value->text, NULL, 8);
+    parse->endpoint->mode_said = true;
+    return 0;
+}
+
+static int read_device(const struct parse *parse, const struct option *option, const struct value *value) {
+    if (strlen(value->text) >= IF_NAMESIZE)
+        return bad_value(parse, option, value, "an interface's name of at most 15 bytes");
+    char *copy = strdup(value->text);
+    if (!copy)
+        return parse_no_memory(parse);
+    *(char **)member(parse, option->member) = copy;
+    return 0;
+}
+
+/* The reason that the value's own parser gave becomes the cause. */
+static int bad_address(const struct parse *parse, const struct option *option, const struct value *value,
+                       const char *takes, const struct eye_err *inner) {
+    bad_value(parse, option, value, takes);
+    err_cause(parse->reterr, "%s", inner->cause[0] ? inner->cause : inner->text);
+    return EYE_ESYNTAX;
+}
+
+static int read_addr(const struct parse *parse, const struct option *option, const struct value *value) {
+    static const char takes[] = "a numeric address, with or without a port";
+    struct eye_addr addr;
+    struct eye_err inner;
+    if (eye_addr_parse(value->text, &addr, &inner) < 0)
+        return bad_address(parse, option, value, takes, &inner);
+    if (addr.u.sa.sa_family == AF_UNIX)
+        return bad_value(parse, option, value, takes);
+    struct eye_addr *copy = malloc(sizeof(*copy));
+    if (!copy)
+        return parse_no_memory(parse);
+    *copy = addr;
+    *(struct eye_addr **)member(parse, option->member) = copy;
+    return 0;
+}
+
+static int read_cidr(const struct parse *parse, const struct option *option, const struct value *value) {
+    struct eye_cidr cidr;
+    struct eye_err inner;
+    if (eye_cidr_parse(value->text, &cidr, &inner) < 0)
+        return bad_address(parse, option, value, "an address or a block such as 192.0.2.0/24", &inner);
+    size_t *count = member(parse, option->member_count);
+    if (*count >= EYE_CIDR_MAX)
+        return parse_bad(parse, value->at, "'%s' more than %d times", option->name, EYE_CIDR_MAX);
+    ((struct eye_cidr *)member(parse, option->member))[(*count)++] = cidr;
+    return 0;
+}
+
+#define TCP  (1U << EYE_TCP)
+#define UNIX (1U << EYE_UNIX)
+#define TO(field)                                                                                            \
+    .member = offsetof(struct eye_endpoint, field),                                                          \
+    .member_size = sizeof(((struct eye_endpoint *)NULL)->field)
+
+static const struct option options[] = {
+    {"dial", NULL, "connect, also where FROM would listen", TCP | UNIX, .read = read_dial},
+    {"listen", NULL, "listen, also where TO would be dialled", TCP | UNIX, .read = read_listen},
+    {"family", "4|6", "only IPv4 or only IPv6", TCP, .read = read_choice, TO(family), .choices = families},
+    {"v6only", NULL, "no IPv4 on an IPv6 socket", TCP, .read = read_flag, TO(v6only)},
+    {"bind", "ADDR[:PORT]", "the local address to dial from", TCP, .read = read_addr, TO(bind)},
+    {"device", "IF", "use this network interface alone", TCP, .read = read_device, TO(device)},
+    {"reuseport", NULL, "share the port with other listeners", TCP, .read = read_flag, TO(reuseport)},
+    {"backlog", "N", "connections that may wait to be accepted", TCP | UNIX, .read = read_count, TO(backlog)},
+    {"nodelay", NULL, "send small pieces at once (no Nagle)", TCP, .read = read_flag, TO(nodelay)},
+    {"keepalive", NULL, "notice peers that vanished", TCP, .read = read_flag, TO(keepalive)},
+    {"sndbuf", "SIZE", "the socket's send buffer", TCP | UNIX, .read = read_size, TO(sndbuf_bytes)},
+    {"rcvbuf", "SIZE", "the socket's receive buffer", TCP | UNIX, .read = read_size, TO(rcvbuf_bytes)},
+    {"timeout", "DURATION", "for connecting; 10s unless said", TCP | UNIX, .read = read_duration,
+     TO(timeout_ns)},
+    {"idle", "DURATION", "end after so long without a byte", TCP | UNIX, .read = read_duration, TO(idle_ns)},
+    {"max", "N", "peers at once", TCP | UNIX, .read = read_count, TO(peers_max)},
+    {"allow", "CIDR", "only peers of this block; may be said often", TCP, .many = true, .read = read_cidr,
+     TO(allow), .member_count = offsetof(struct eye_endpoint, allow_count)},
+    {"deny", "CIDR", "no peers of this block; may be said often", TCP, .many = true, .read = read_cidr,
+     TO(deny), .member_count = offsetof(struct eye_endpoint, deny_count)},
+    {"type", "stream|seqpacket", "the kind of socket; stream unless said", UNIX, .read = read_choice,
+     TO(type), .choices = types},
+    {"mode", "MODE", "the socket file's permissions; 0600 unless said", UNIX, .read = read_mode, TO(mode)},
+};
+
+_Static_assert(ARRAY_LEN(options) < 64, "one bit an option");
+
+const struct option *option_find(const char *name, size_t size) {
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (strlen(options[i].name) == size && memcmp(options[i].name, name, size) == 0)
+            return &options[i];
+    return NULL;
+}
+
+int option_unknown(const struct parse *parse, size_t at) {
+    const char *name = parse->text + at;
+    size_t size = strcspn(name, ",=:");
+    const char *names[ARRAY_LEN(options) + 1];
+    size_t count = 0;
+    unsigned scheme = 1U << parse->endpoint->scheme;
+
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].schemes & scheme)
+            names[count++] = options[i].name;
+    names[count] = NULL;
+    if (size == 0)
+        return parse_bad(parse, at, "empty option");
+    parse_bad(parse, at, "unknown option '%.*s'", (int)size, name);
+    const char *nearest = eye_nearest(name, size, names);
+    if (nearest)
+        err_cause(parse->reterr, "did you mean '%s'?", nearest);
+    else if (parse->endpoint->scheme == EYE_UNIX)
+        err_cause(parse->reterr, "where a path holds commas, options stand before the colon: "
+                                 "unix,mode=0600:/run/a,b");
+    return EYE_ESYNTAX;
+}
+
+static int option_of_other_scheme(const struct parse *parse, size_t at, const struct option *option) {
+    char owners[64] = "";
+    for (size_t s = 0, len = 0; eye_scheme_name(s); s++)
+        if (option->schemes & 1U << s)
+            len += (size_t)snprintf(owners + len, sizeof(owners) - len, "%s%s", len ? " and " : "",
+                                    eye_scheme_name(s));
+    return parse_bad(parse, at, "'%s' is an option of %s endpoints", option->name, owners);
+}
+
+/* Decodes the value between two places. */
+static int value_read(const struct parse *parse, size_t at, size_t end, struct value *ret_value) {
+    static const char digits[] = "0123456789abcdef";
+    size_t len = 0;
+    ret_value->at = at;
+    for (size_t i = at; i < end; i++) {
+        char c = parse->text[i];
+        if (c == '%') {
+            const char *high = i + 2 < end ? strchr(digits, ascii_lower(parse->text[i + 1])) : NULL;
+            const char *low = high ? strchr(digits, ascii_lower(parse->text[i + 2])) : NULL;
+            if (!low)
+                return parse_bad(parse, i, "'%%' without two hexadecimal digits");
+            c = (char)((high - digits) << 4 | (low - digits));
+            if (c == '\0')
+                return parse_bad(parse, i, "a NUL byte (%%00)");
+            i += 2;
+        }
+        if (len + 1 >= sizeof(ret_value->text))
+            return parse_bad(parse, at, "a value longer than %d bytes", VALUE_MAX - 1);
+        ret_value->text[len++] = c;
+    }
+    ret_value->text[len] = '\0';
+    return 0;
+}
+
+static int option_read(struct parse *parse, size_t at, size_t end) {
+    const char *equals = memchr(parse->text + at, '=', end - at);
+    size_t name_end = equals ? (size_t)(equals - parse->text) : end;
+    const struct option *option = option_find(parse->text + at, name_end - at);
+    struct value value = {.at = at};
+
+    if (!option)
+        return option_unknown(parse, at);
+    if (!(option->schemes & 1U << parse->endpoint->scheme))
+        return option_of_other_scheme(parse, at, option);
+    if (equals && !option->value)
+        return parse_bad(parse, name_end, "'%s' takes no value", option->name);
+    if (option->value && (!equals || name_end + 1 == end))
+        return parse_bad(parse, name_end, "'%s' needs a value (%s=%s)", option->name, option->name,
+                         option->value);
+    uint64_t bit = UINT64_C(1) << (option - options);
+    if (!option->many && parse->seen & bit)
+        return parse_bad(parse, at, "'%s' twice", option->name);
+    parse->seen |= bit;
+    int r = equals ? value_read(parse, name_end + 1, end, &value) : 0;
+    return r < 0 ? r : option->read(parse, option, &value);
+}
+
+int options_read(struct parse *parse, size_t at, size_t end) {
+    for (;;) {
+        const char *comma = memchr(parse->text + at, ',', end - at);
+        size_t option_end = comma ? (size_t)(comma - parse->text) : end;
+        int r = option_read(parse, at, option_end);
+        if (r < 0 || !comma)
+            return r;
+        at = option_end + 1;
+    }
+}
+
+int eye_endpoint_option(size_t index, struct eye_option_row *ret_row) {
+    if (index >= ARRAY_LEN(options))
+        return 0;
+    const struct option *option = &options[index];
+    *ret_row = (struct eye_option_row){option->name, option->value, option->help, option->schemes};
+    return 1;
+}
