@@ -71,7 +71,7 @@ static void explain(const char *host, const char *port, int eai, struct eye_err 
     else if (percent && name_read_ipv6(host, (size_t)(percent - host), &in6) &&
              name_read_zone(percent + 1, strlen(percent + 1), &index) < 0)
         err_cause(reterr, "this host has no interface '%s'", percent + 1);
-    else if (host && is_numbers(host))
+    else if (eai == EAI_NONAME && host && is_numbers(host))
         err_cause(reterr,
                   "this reads as an IPv4 address, but is none: a part is too large or there are too many");
     else if (eai == EAI_AGAIN)
