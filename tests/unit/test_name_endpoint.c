@@ -8,7 +8,9 @@
 #include "base/base.h"
 #include "tap.h"
 
-static long alloc_live, alloc_left = -1; /* pieces in use, and how many more succeed; negative: all */
+static long alloc_live;      /* pieces in use */
+static long alloc_fail = -1; /* how many more succeed before one fails; negative: all do */
+static bool alloc_failed;
 
 void *__real_malloc(size_t size);
 char *__real_strdup(const char *text);
@@ -20,10 +22,10 @@ char *__wrap_strndup(const char *text, size_t size);
 void __wrap_free(void *memory);
 
 static bool alloc_allowed(void) {
-    if (alloc_left == 0)
+    if (alloc_fail >= 0 && alloc_fail-- == 0) {
+        alloc_failed = true;
         return false;
-    if (alloc_left > 0)
-        alloc_left--;
+    }
     alloc_live++;
     return true;
 }
@@ -435,7 +437,7 @@ static void test_option_rows(void) {
     CHECK_STR(eye_scheme_name(SIZE_MAX), NULL);
 }
 
-/* Fails each allocation in turn, until one run needs no more than it was given. */
+/* Fails each allocation in turn, until there is none left to fail. */
 static void test_no_memory(void) {
     static const char *const texts[] = {
         "tcp:[::1]:80,bind=127.0.0.1:99,device=lo,allow=10.0.0.0/8",
@@ -447,13 +449,14 @@ static void test_no_memory(void) {
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct eye_endpoint endpoint = {.backlog = 4711};
         struct eye_err err;
-        long given = 0;
+        long runs = 0;
         int r;
         tap_case("no memory for '%s'", texts[i]);
-        for (;; given++) {
-            alloc_left = given;
+        for (;; runs++) {
+            alloc_fail = runs;
+            alloc_failed = false;
             r = eye_endpoint_parse(texts[i], &endpoint, &err);
-            alloc_left = -1;
+            alloc_fail = -1;
             if (r != -ENOMEM)
                 break;
             CHECK_INT(err.code, -ENOMEM);
@@ -461,7 +464,8 @@ static void test_no_memory(void) {
             CHECK_INT(endpoint.backlog, 4711);
             CHECK_INT(alloc_live, 0);
         }
-        CHECK(given > 0);
+        CHECK(runs > 0);
+        CHECK(!alloc_failed);
         if (CHECK_INT(r, 0))
             eye_endpoint_done(&endpoint);
         CHECK_INT(alloc_live, 0);
