@@ -96,6 +96,9 @@ EYE_API eye_server *eye_server_free(eye_server *server);
  * getpeername(2)). */
 EYE_API const struct eye_handler *eye_peer_handler(const eye_peer *peer);
 EYE_API uint64_t eye_peer_conn(const eye_peer *peer);
+/* A pointer of the handler's own to go with the peer; NULL at first. */
+EYE_API void eye_peer_set_user(eye_peer *peer, void *user);
+EYE_API void *eye_peer_user(const eye_peer *peer);
 EYE_API int eye_peer_addr(const eye_peer *peer, struct eye_addr *ret_addr);
 
 /* From inside data: answers with a copy of buf. */
@@ -162,12 +165,13 @@ struct eye_forward_opts {
 
 /* For each peer of FROM: opens TO and joins the two. FROM listens if its scheme can (unless its role
  * says dial), else it is opened once, and `once` is implied. stdio as TO serves one peer after another.
- * Errors: as eye_listen; EYE_ESYNTAX for ends that cannot be joined. */
+ * Errors: EYE_ESYNTAX for ends that cannot be joined; -ENOMEM. */
 EYE_API int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts, eye_forward **ret_forward,
                             struct eye_err *reterr);
 
-/* Completes with 0 or the first failure when it has ended: after the one peer, or after
- * eye_forward_stop. The outcome is that of the one peer. */
+/* Listens or opens, and completes when it has ended: after the one peer, with 0 or the code of its
+ * failure; else after eye_forward_stop, with 0; or with the code that listening failed with.
+ * *ret_outcome, the caller's memory until done, tells how. */
 EYE_API void eye_forward_run(eye_forward *forward, eye_op *op, struct eye_outcome *ret_outcome,
                              eye_done *done);
 

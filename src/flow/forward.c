@@ -1,0 +1,337 @@
+/* forward.c: for each peer of one endpoint, open the other and join the two: what relay, connect and
+ * listen are. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "flow/flow.h"
+#include "loop/loop.h"
+#include "net/net.h"
+
+/* One peer and what it is joined to. */
+struct joint {
+    struct list node;
+    eye_forward *forward;
+    eye_peer *peer;              /* where FROM listens */
+    eye_stream *from;            /* until the relay has it */
+    struct eye_dialled *dialled; /* until TO is there */
+    eye_relay *relay;
+    eye_op op; /* one at a time: dialling TO, relaying, or closing FROM */
+    int64_t started_ns;
+    bool stopped; /* its time was up */
+};
+
+struct eye_forward {
+    eye_loop *loop;
+    struct eye_forward_opts opts;
+    struct eye_endpoint from; /* a shallow copy, so that peers can be limited */
+    struct eye_handler handler;
+    eye_server *server; /* where FROM listens */
+    eye_stream *kept;   /* stdio as TO, between two peers */
+    struct list joints;
+    struct eye_dialled *from_dialled; /* while FROM is dialled */
+    eye_op from_op, server_op, grace_op, kept_op;
+    bool keeps;
+    bool stopping; /* the server has been told */
+    eye_op *op;    /* the caller's */
+    struct eye_outcome *ret_outcome;
+};
+
+static void forward_settle(eye_forward *f);
+
+/* ---- one peer ---- */
+
+static void joint_end(struct joint *j, const struct eye_outcome *outcome) {
+    eye_forward *f = j->forward;
+    if (f->opts.once)
+        *f->ret_outcome = *outcome;
+    if (j->peer)
+        eye_peer_end(j->peer, outcome);
+    else
+        observe(f->opts.observer, &(struct eye_event){
+                                      .kind = EYE_EVENT_CLOSED,
+                                      .conn = 1,
+                                      .endpoint = f->opts.from->text,
+                                      .bytes = {outcome->bytes[0], outcome->bytes[1]},
+                                      .path = {outcome->path[0], outcome->path[1]},
+                                      .reason = outcome->reason,
+                                      .error = outcome->err.code ? &outcome->err : NULL,
+                                      .ms = (f->loop->now_ns - j->started_ns) / NS_PER_MS,
+                                  });
+    list_remove(&j->node);
+    free(j->dialled);
+    free(j);
+    forward_settle(f);
+}
+
+/* Its own words where its time was up: the codes then only say that it was cancelled. */
+static void joint_blame_stop(const struct joint *j, struct eye_outcome *outcome) {
+    if (j->stopped)
+        outcome_fail(outcome, EYE_REASON_TIMEOUT, EYE_EDEADLINE, "ended with the server");
+}
+
+static enum eye_reason dial_reason(const struct eye_err *err) {
+    return err->fail == EYE_FAIL_DEADLINE ? EYE_REASON_TIMEOUT
+           : err->code == EYE_EDENIED     ? EYE_REASON_DENIED
+                                          : EYE_REASON_REFUSED;
+}
+
+static void from_closed(eye_op *op, int64_t result) {
+    (void)result;
+    struct joint *j = eye_container_of(op, struct joint, op);
+    struct eye_outcome outcome = {.reason = dial_reason(&j->dialled->err), .err = j->dialled->err};
+    joint_blame_stop(j, &outcome);
+    joint_end(j, &outcome);
+}
+
+/* TO is not to be had. */
+static void joint_refuse(struct joint *j) {
+    eye_abort(j->from, &j->op, from_closed);
+}
+
+static void relay_done(eye_op *op, int64_t result) {
+    (void)result;
+    struct joint *j = eye_container_of(op, struct joint, op);
+    struct eye_outcome outcome;
+    eye_relay_outcome(j->relay, &outcome);
+    joint_blame_stop(j, &outcome);
+    j->relay = eye_relay_free(j->relay);
+    joint_end(j, &outcome);
+}
+
+static int64_t shorter(int64_t a_ns, int64_t b_ns) {
+    return a_ns > 0 && b_ns > 0 ? MIN(a_ns, b_ns) : MAX(a_ns, b_ns);
+}
+
+static int joint_relay(struct joint *j, eye_stream *to) {
+    eye_forward *f = j->forward;
+    struct eye_relay_opts opts = {
+        .idle_ns = shorter(f->opts.from->idle_ns, f->opts.to->idle_ns),
+        .keep_b = f->keeps,
+        .conn = j->peer ? eye_peer_conn(j->peer) : 1,
+        .observer = f->opts.observer,
+    };
+    const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
+    for (int i = 0; i < 2; i++)
+        if (ends[i]->scheme == EYE_STDIO) {
+            opts.side[i].eof = f->opts.stdio.eof;
+            opts.side[i].wait_ns = f->opts.stdio.wait_ns;
+        }
+    /* Where standard input goes to one peer after another, a peer that has ended has ended. */
+    if (f->keeps)
+        opts.side[0].eof = EYE_EOF_CLOSE;
+    int r = eye_relay_new(f->loop, j->from, to, &opts, &j->relay);
+    if (r < 0)
+        return r;
+    eye_relay_run(j->relay, &j->op, relay_done);
+    return 0;
+}
+
+static void to_closed(eye_op *op, int64_t result) {
+    (void)result;
+    joint_refuse(eye_container_of(op, struct joint, op));
+}
+
+static void to_done(eye_op *op, int64_t result) {
+    struct joint *j = eye_container_of(op, struct joint, op);
+    eye_forward *f = j->forward;
+    if (result < 0) {
+        joint_refuse(j);
+        return;
+    }
+    eye_stream *to = j->dialled->stream;
+    if (f->opts.to->scheme != EYE_STDIO)
+        observe_connected(f->opts.observer, j->peer ? eye_peer_conn(j->peer) : 1, EYE_TO, f->opts.to, to,
+                          j->dialled);
+    if (f->keeps)
+        f->kept = to;
+    int r = joint_relay(j, to);
+    if (r == 0) {
+        free(j->dialled);
+        j->dialled = NULL;
+        return;
+    }
+    err_set(&j->dialled->err, r, EYE_FAIL_OTHER, "%s: %s", f->opts.to->text, eye_strerror(r));
+    if (f->keeps)
+        joint_refuse(j);
+    else
+        eye_abort(to, &j->op, to_closed);
+}
+
+static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
+    struct joint *j = calloc(1, sizeof *j);
+    struct eye_dialled *dialled = calloc(1, sizeof *dialled);
+    if (!j || !dialled) {
+        free(j);
+        free(dialled);
+        stream_drop(from);
+        struct eye_outcome outcome = {0};
+        outcome_fail(&outcome, EYE_REASON_ERROR, -ENOMEM, f->opts.from->text);
+        if (peer)
+            eye_peer_end(peer, &outcome);
+        else
+            *f->ret_outcome = outcome;
+        return;
+    }
+    *j = (struct joint){
+        .forward = f, .peer = peer, .from = from, .dialled = dialled, .started_ns = f->loop->now_ns};
+    list_append(&f->joints, &j->node);
+    if (peer)
+        eye_peer_set_user(peer, j);
+    if (f->kept) {
+        dialled->stream = f->kept;
+        to_done(&j->op, 0);
+    } else {
+        eye_dial(f->loop, &j->op, f->opts.to, dialled, to_done);
+    }
+}
+
+static void joint_stop(struct joint *j) {
+    j->stopped = true;
+    eye_cancel(j->forward->loop, &j->op);
+}
+
+/* ---- FROM ---- */
+
+static void server_stopped(eye_op *op, int64_t result) {
+    (void)result;
+    eye_forward *f = eye_container_of(op, eye_forward, server_op);
+    f->server = eye_server_free(f->server);
+    forward_settle(f);
+}
+
+/* No more peers; those that are there stay until joint_stop. */
+static void server_stop(eye_forward *f) {
+    if (f->server && !f->stopping)
+        eye_server_stop(f->server, &f->server_op, INT64_MAX, server_stopped);
+    f->stopping = true;
+}
+
+static void peer_stream(eye_peer *peer, eye_stream *stream) {
+    eye_forward *f = eye_peer_handler(peer)->user;
+    if (f->opts.once)
+        server_stop(f);
+    joint_start(f, peer, stream);
+}
+
+static void from_done(eye_op *op, int64_t result) {
+    eye_forward *f = eye_container_of(op, eye_forward, from_op);
+    struct eye_dialled *dialled = f->from_dialled;
+    f->from_dialled = NULL;
+    if (result == 0) {
+        if (f->opts.from->scheme != EYE_STDIO)
+            observe_connected(f->opts.observer, 1, EYE_FROM, f->opts.from, dialled->stream, dialled);
+        joint_start(f, NULL, dialled->stream);
+    } else {
+        *f->ret_outcome = (struct eye_outcome){.reason = dial_reason(&dialled->err), .err = dialled->err};
+    }
+    free(dialled);
+    forward_settle(f);
+}
+
+static bool listens(const struct eye_endpoint *e) {
+    return e->scheme != EYE_STDIO && e->role != EYE_ROLE_DIAL;
+}
+
+/* ---- the whole ---- */
+
+int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts, eye_forward **ret_forward,
+                    struct eye_err *reterr) {
+    if (opts->from->scheme == EYE_STDIO && opts->to->scheme == EYE_STDIO)
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "standard input and output can be one end only");
+    eye_forward *f = calloc(1, sizeof *f);
+    if (!f)
+        return err_set(reterr, -ENOMEM, EYE_FAIL_OTHER, "%s: %s", opts->from->text, eye_strerror(-ENOMEM));
+    f->loop = loop;
+    f->opts = *opts;
+    f->from = *opts->from;
+    list_init(&f->joints);
+    f->handler = (struct eye_handler){.stream = peer_stream, .user = f, .observer = opts->observer};
+    f->opts.once |= !listens(opts->from);
+    f->keeps = opts->to->scheme == EYE_STDIO && !f->opts.once;
+    if (f->keeps)
+        f->from.peers_max = 1;
+    *ret_forward = f;
+    return 0;
+}
+
+static void run_cancel(eye_op *op) {
+    eye_forward_stop(op_of(op)->u.own.of, 0);
+}
+
+static const struct op_kind op_forward = {.name = "forward", .cancel = run_cancel};
+
+void eye_forward_run(eye_forward *f, eye_op *op, struct eye_outcome *ret_outcome, eye_done *done) {
+    op_begin(f->loop, op, &op_forward, done);
+    op_of(op)->u.own.of = f;
+    f->op = op;
+    f->ret_outcome = ret_outcome;
+    *ret_outcome = (struct eye_outcome){.reason = EYE_REASON_END};
+    if (listens(f->opts.from)) {
+        if (eye_serve(f->loop, &f->from, &f->handler, &f->server, &ret_outcome->err) < 0)
+            ret_outcome->reason = EYE_REASON_ERROR;
+    } else {
+        f->from_dialled = calloc(1, sizeof *f->from_dialled);
+        if (f->from_dialled)
+            eye_dial(f->loop, &f->from_op, f->opts.from, f->from_dialled, from_done);
+        else
+            outcome_fail(ret_outcome, EYE_REASON_ERROR, -ENOMEM, f->opts.from->text);
+    }
+    forward_settle(f);
+}
+
+static void joints_stop(eye_forward *f) {
+    struct list *next;
+    for (struct list *at = f->joints.next; at != &f->joints; at = next) {
+        next = at->next;
+        joint_stop(eye_container_of(at, struct joint, node));
+    }
+}
+
+static void grace_done(eye_op *op, int64_t result) {
+    eye_forward *f = eye_container_of(op, eye_forward, grace_op);
+    if (result == 0)
+        joints_stop(f);
+    forward_settle(f);
+}
+
+void eye_forward_stop(eye_forward *f, int64_t grace_ns) {
+    eye_cancel(f->loop, &f->from_op);
+    server_stop(f);
+    if (f->opts.once || grace_ns <= 0)
+        joints_stop(f); /* one peer, joined by hand: whoever ends it means now */
+    else if (!eye_op_pending(&f->grace_op) && !list_empty(&f->joints))
+        eye_timer(f->loop, &f->grace_op, f->loop->now_ns + grace_ns, grace_done);
+    forward_settle(f);
+}
+
+static void kept_closed(eye_op *op, int64_t result) {
+    (void)result;
+    forward_settle(eye_container_of(op, eye_forward, kept_op));
+}
+
+/* Completes the run when nothing is left. */
+static void forward_settle(eye_forward *f) {
+    if (!f->op || f->server || !list_empty(&f->joints) || eye_op_pending(&f->from_op))
+        return;
+    if (f->kept) {
+        eye_stream *kept = f->kept;
+        f->kept = NULL;
+        eye_close(kept, &f->kept_op, kept_closed);
+    }
+    eye_cancel(f->loop, &f->grace_op);
+    if (eye_op_pending(&f->grace_op) || eye_op_pending(&f->kept_op))
+        return;
+    eye_op *op = f->op;
+    f->op = NULL;
+    op_finish(f->loop, op, f->ret_outcome->err.code);
+}
+
+eye_forward *eye_forward_free(eye_forward *f) {
+    if (!f)
+        return NULL;
+    assert(!f->op);
+    free(f);
+    return NULL;
+}

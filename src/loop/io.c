@@ -1,0 +1,278 @@
+/* io.c: the operations on a slot, one table row and one perform function each. Every call that moves
+ * bytes on a loop is made here. */
+#include "loop/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "loop/backend.h"
+#include "sys/sys.h"
+
+/* What one perform moves at most, so that peers take turns. */
+#define RECV_TURN_BYTES (64 * 1024)
+#define SEND_TURN_BYTES (256 * 1024)
+#define ACCEPT_TURN_MAX 64
+
+/* A descriptor without O_NONBLOCK: would the next call wait? */
+static bool would_wait(const struct slot *slot, enum eye_way way) {
+    return (slot->flags & SLOT_BLOCKING) && sys_poll_now(slot->fd, way == EYE_IN ? POLLIN : POLLOUT) == 0;
+}
+
+static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
+    if (would_wait(slot, EYE_IN))
+        return -EAGAIN;
+    if (slot->flags & SLOT_MESSAGES) {
+        int64_t n;
+        do
+            n = sys_recv_message(slot->fd, buf, size);
+        while (n == 0 && !(sys_poll_now(slot->fd, POLLIN | POLLRDHUP) & POLLRDHUP)); /* an empty message */
+        return n;
+    }
+    size = MIN(size, (size_t)RECV_TURN_BYTES);
+    int64_t n = slot->flags & SLOT_SOCKET ? sys_recv(slot->fd, buf, size) : sys_read(slot->fd, buf, size);
+    /* A short receive on a stream socket means that the next one would wait, and is not made. */
+    if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_STREAM) && !(slot->flags & SLOT_ENDED))
+        slot->ready &= (uint8_t)~WAY_IN;
+    return n;
+}
+
+static int64_t perform_recv(struct slot *slot, eye_op *op) {
+    return recv_some(slot, op_of(op)->u.io.data, op_of(op)->u.io.size);
+}
+
+static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
+    int64_t n = recv_some(slot, slot->loop->lend, LEND_BYTES);
+    if (n >= 0)
+        *(struct eye_bytes *)op_of(op)->u.io.ret =
+            (struct eye_bytes){.data = slot->loop->lend, .size = (size_t)n};
+    return n;
+}
+
+static int64_t send_some(struct slot *slot, const void *buf, size_t size) {
+    if (would_wait(slot, EYE_OUT))
+        return -EAGAIN;
+    if (slot->flags & SLOT_SOCKET)
+        return sys_send(slot->fd, buf, size);
+    /* A pipe that is worth a try takes PIPE_BUF bytes without waiting (pipe(7)). */
+    return sys_write(slot->fd, buf, slot->flags & SLOT_BLOCKING ? MIN(size, (size_t)PIPE_BUF) : size);
+}
+
+static int64_t perform_send(struct slot *slot, eye_op *op) {
+    struct op *p = op_of(op);
+    size_t turn_bytes = 0;
+    while ((size_t)p->moved < p->u.io.size) {
+        if (turn_bytes >= SEND_TURN_BYTES)
+            return OP_MORE;
+        size_t left = p->u.io.size - (size_t)p->moved;
+        if (!(slot->flags & SLOT_MESSAGES))
+            left = MIN(left, (size_t)SEND_TURN_BYTES);
+        int64_t n = send_some(slot, p->u.io.data + p->moved, left);
+        if (n < 0)
+            return n;
+        p->moved += n;
+        turn_bytes += (size_t)n;
+    }
+    return p->moved;
+}
+
+static void release_copy(eye_op *op) {
+    free(op_of(op)->u.io.ret);
+}
+
+int64_t io_accept_now(const struct slot *slot) {
+    for (int i = 0; i < ACCEPT_TURN_MAX; i++) {
+        int fd = sys_accept(slot->fd);
+        switch (-fd) {
+        /* Connections that died in the queue, and errors of the network that accept(2) passes on. */
+        case ECONNABORTED:
+        case EPERM:
+        case EPROTO:
+        case ENETDOWN:
+        case ENOPROTOOPT:
+        case EHOSTDOWN:
+        case ENONET:
+        case EHOSTUNREACH:
+        case EOPNOTSUPP:
+        case ENETUNREACH:
+        case ETIMEDOUT:
+            continue;
+        default:
+            return fd;
+        }
+    }
+    return OP_MORE;
+}
+
+static int64_t perform_connect(struct slot *slot, eye_op *op) {
+    struct op *p = op_of(op);
+    if (!p->begun) {
+        p->begun = true;
+        int r = sys_connect(slot->fd, p->u.io.ret);
+        if (r == -EAGAIN)
+            return -EBUSY;
+        return r == -EINPROGRESS ? -EAGAIN : r;
+    }
+    if (sys_poll_now(slot->fd, POLLOUT) == 0)
+        return -EAGAIN;
+    return sys_socket_error(slot->fd);
+}
+
+static int64_t wait_for(const struct slot *slot, short events) {
+    int r = sys_poll_now(slot->fd, events);
+    return r == 0 ? -EAGAIN : r;
+}
+
+static int64_t perform_wait_in(struct slot *slot, eye_op *op) {
+    (void)op;
+    return wait_for(slot, POLLIN);
+}
+
+static int64_t perform_wait_out(struct slot *slot, eye_op *op) {
+    (void)op;
+    return wait_for(slot, POLLOUT);
+}
+
+static int64_t perform_finish(struct slot *slot, eye_op *op) {
+    (void)op;
+    if (slot->flags & SLOT_SOCKET)
+        return shutdown(slot->fd, SHUT_WR) < 0 ? -errno : 0;
+    slot->wanted = 0;
+    slot->loop->backend->forget(slot->loop, slot);
+    /* Closing a copy first lets a file system say what it could not write (close(2)); dup(2) would not. */
+    int copy = fcntl(slot->fd, F_DUPFD_CLOEXEC, 0);
+    int r = copy >= 0 && close(copy) < 0 ? -errno : 0;
+    int over = loop_null_over(slot->loop, slot->fd);
+    return r < 0 ? r : over;
+}
+
+static int64_t perform_splice_in(struct slot *slot, eye_op *op) {
+    struct kpipe *pipe = pipe_get(slot->loop);
+    if (!pipe)
+        return -ENOBUFS;
+    int64_t n = sys_splice(slot->fd, pipe->fd[1], pipe->size);
+    if (n <= 0)
+        pipe_put(slot->loop, pipe, true);
+    else
+        *(struct kpipe **)op_of(op)->u.io.ret = pipe;
+    return n;
+}
+
+static int64_t perform_splice_out(struct slot *slot, eye_op *op) {
+    struct op *p = op_of(op);
+    const struct kpipe *pipe = p->u.io.ret;
+    while ((size_t)p->moved < p->u.io.size) {
+        int64_t n = sys_splice(pipe->fd[0], slot->fd, p->u.io.size - (size_t)p->moved);
+        if (n < 0)
+            return n;
+        p->moved += n;
+    }
+    return p->moved;
+}
+
+static int64_t perform_splice(struct slot *slot, eye_op *op) {
+    int64_t n = sys_splice(slot->fd, op_of(op)->u.own.value, SEND_TURN_BYTES * 4);
+    /* splice(2) does not say which of the two would have waited. */
+    return n == -EAGAIN && sys_poll_now(slot->fd, POLLIN) != 0 ? -ENOBUFS : n;
+}
+
+static const struct op_kind op_recv = {.name = "recv", .way = EYE_IN, .perform = perform_recv};
+static const struct op_kind op_recv_lent = {.name = "recv lent", .way = EYE_IN, .perform = perform_recv_lent};
+static const struct op_kind op_send = {.name = "send", .way = EYE_OUT, .perform = perform_send};
+static const struct op_kind op_send_copy = {
+    .name = "send copy", .way = EYE_OUT, .perform = perform_send, .release = release_copy};
+static const struct op_kind op_connect = {.name = "connect", .way = EYE_OUT, .perform = perform_connect};
+static const struct op_kind op_wait[] = {
+    [EYE_IN] = {.name = "wait in", .way = EYE_IN, .perform = perform_wait_in},
+    [EYE_OUT] = {.name = "wait out", .way = EYE_OUT, .perform = perform_wait_out},
+};
+static const struct op_kind op_finish_way = {.name = "finish", .way = EYE_OUT, .perform = perform_finish};
+static const struct op_kind op_splice_in = {.name = "splice in", .way = EYE_IN, .perform = perform_splice_in};
+static const struct op_kind op_splice_out = {
+    .name = "splice out", .way = EYE_OUT, .perform = perform_splice_out};
+static const struct op_kind op_splice = {.name = "splice", .way = EYE_IN, .perform = perform_splice};
+
+static void submit_io(struct slot *slot, eye_op *op, const struct op_kind *kind, const void *data,
+                      size_t size, void *ret, eye_done *done) {
+    op_of(op)->u.io.data = (uint8_t *)(uintptr_t)data;
+    op_of(op)->u.io.size = size;
+    op_of(op)->u.io.ret = ret;
+    slot_submit(slot, op, kind, done);
+}
+
+void io_recv(struct slot *slot, eye_op *op, void *buf, size_t size, eye_done *done) {
+    submit_io(slot, op, &op_recv, buf, size, NULL, done);
+}
+
+void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+    submit_io(slot, op, &op_recv_lent, NULL, 0, ret_bytes, done);
+}
+
+void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done) {
+    submit_io(slot, op, &op_send, buf, size, NULL, done);
+}
+
+void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done) {
+    /* What goes at once needs no copy. An error here is met again by the perform, and told there. */
+    int64_t n = 0;
+    if (!slot->tail[EYE_OUT] && (slot->ready & WAY_OUT) && size > 0)
+        n = MAX(send_some(slot, buf, size), 0);
+    if ((size_t)n == size) {
+        op_begin(slot->loop, op, &op_send, done);
+        op_finish(slot->loop, op, n);
+        return;
+    }
+    uint8_t *copy = malloc(size - (size_t)n);
+    if (!copy) {
+        op_begin(slot->loop, op, &op_send, done);
+        op_finish(slot->loop, op, -ENOMEM);
+        return;
+    }
+    memcpy(copy, (const uint8_t *)buf + n, size - (size_t)n);
+    submit_io(slot, op, &op_send_copy, copy - n, size, copy, done);
+    op_of(op)->moved = n;
+}
+
+void io_connect(struct slot *slot, eye_op *op, const struct eye_addr *addr, eye_done *done) {
+    submit_io(slot, op, &op_connect, NULL, 0, (void *)(uintptr_t)addr, done);
+}
+
+void io_wait(struct slot *slot, eye_op *op, enum eye_way way, eye_done *done) {
+    slot_submit(slot, op, &op_wait[way], done);
+}
+
+void io_finish(struct slot *slot, eye_op *op, eye_done *done) {
+    slot_submit(slot, op, &op_finish_way, done);
+}
+
+void io_splice_in(struct slot *slot, eye_op *op, struct kpipe **ret_pipe, eye_done *done) {
+    submit_io(slot, op, &op_splice_in, NULL, 0, ret_pipe, done);
+}
+
+void io_splice_out(struct slot *slot, eye_op *op, const struct kpipe *pipe, size_t size, eye_done *done) {
+    submit_io(slot, op, &op_splice_out, NULL, size, (void *)(uintptr_t)pipe, done);
+}
+
+void io_splice(struct slot *slot, eye_op *op, int to_fd, eye_done *done) {
+    op_of(op)->u.own.value = to_fd;
+    slot_submit(slot, op, &op_splice, done);
+}
+
+void eye_poll(eye_loop *loop, eye_op *op, int fd, enum eye_way way, eye_done *done) {
+    struct slot *slot = slot_find(loop, fd);
+    int r = 0;
+    if (!slot) {
+        slot = malloc(sizeof *slot);
+        r = !slot ? -ENOMEM : fd < 0 ? -EBADF : slot_open(loop, slot, fd, SLOT_FOREIGN);
+    }
+    if (r < 0) {
+        free(slot);
+        op_begin(loop, op, &op_wait[way], done);
+        op_finish(loop, op, r);
+        return;
+    }
+    io_wait(slot, op, way, done);
+}

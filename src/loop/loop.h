@@ -1,0 +1,224 @@
+/* loop.h: what the loop's own files and the floors above share. The public face is <sockeye/loop.h>.
+ *
+ * Theory of operation. A *slot* stands for one descriptor and holds two first-in-first-out queues of
+ * operations, in and out. The head of a queue is *performed* (its system call is made) when its slot's
+ * way is ready or was never tried; -EAGAIN clears the readiness and leaves it to the *backend* to say
+ * when to try again. So order holds, a backend knows descriptors and never operations, and no backend
+ * makes a system call that moves bytes. Slots whose heads may go on stand in the run list, each gets one
+ * perform in turn, and a perform moves a bounded amount, so that one fast peer starves nobody.
+ *
+ * An operation completes from the run list directly, or through the finished list when it ended inside
+ * some call (cancel, close): never inside the call that submitted it. */
+#ifndef SOCKEYE_LOOP_INTERNAL_H
+#define SOCKEYE_LOOP_INTERNAL_H
+
+#include <sockeye/loop.h>
+
+#include "base/base.h"
+#include "base/list.h"
+
+struct slot;
+
+enum { WAY_IN = 1 << EYE_IN, WAY_OUT = 1 << EYE_OUT };
+
+enum op_state { OP_IDLE, OP_QUEUED, OP_FINISHED };
+
+/* What perform returns besides a result: -EAGAIN waits for the backend; OP_MORE has moved its share of
+ * this turn and goes on in the next. */
+#define OP_MORE INT64_MIN
+
+/* A kind of operation: one table row. */
+struct op_kind {
+    const char *name;
+    enum eye_way way;
+    int64_t (*perform)(struct slot *slot, eye_op *op); /* NULL for those that stand in no slot's queue */
+    void (*cancel)(eye_op *op);                        /* for those: ends the op by op_finish, now or later */
+    void (*release)(eye_op *op);                       /* runs just before done, or NULL */
+};
+
+/* The library's side of a struct eye_op: an overlay of its priv words. */
+struct op {
+    eye_done *done;
+    const struct op_kind *kind;
+    eye_op *next; /* in its slot's queue (a ring) or the finished list */
+    union {
+        struct slot *slot; /* where kind->perform is set */
+        eye_loop *loop;
+    } at;
+    int64_t moved; /* bytes so far; the result once finished */
+    uint32_t heap_index;
+    uint8_t state;  /* enum op_state */
+    bool uncounted; /* the loop's own: does not keep eye_loop_run running */
+    bool begun;
+    union {
+        struct {
+            uint8_t *data;
+            size_t size;
+            void *ret;
+        } io;
+        struct {
+            int64_t deadline_ns;
+            uint64_t order;
+        } timer;
+        struct {
+            void *of; /* whatever the kind works for */
+            int value;
+        } own;
+    } u;
+} __attribute__((may_alias));
+_Static_assert(sizeof(struct op) <= sizeof(((eye_op *)NULL)->priv), "an operation fits its public memory");
+
+static inline struct op *op_of(eye_op *op) {
+    return (struct op *)(void *)op->priv;
+}
+
+static inline const struct op *op_of_const(const eye_op *op) {
+    return (const struct op *)(const void *)op->priv;
+}
+
+enum slot_flags {
+    SLOT_SOCKET = 1,        /* recv and send instead of read and write */
+    SLOT_STREAM = 2,        /* a stream socket: a short receive means that it is drained (epoll(7), Q9) */
+    SLOT_MESSAGES = 4,      /* a seqpacket socket: message boundaries count */
+    SLOT_BLOCKING = 8,      /* O_NONBLOCK could not be had: ask poll(2) before each call */
+    SLOT_SHARED = 16,       /* others may hold the same open file description */
+    SLOT_FOREIGN = 32,      /* made for eye_poll: goes with its last operation */
+    SLOT_WATCHED = 64,      /* the backend's: it knows this descriptor */
+    SLOT_ENDED = 128,       /* the backend saw the peer's end: a short receive says nothing any more */
+    SLOT_UNWATCHABLE = 256, /* no backend can wait for it, and it needs none: a regular file */
+    SLOT_SPLICE = 512,      /* the kernel may move its bytes by splice(2) */
+    SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
+};
+
+struct slot {
+    struct list run; /* in the loop's run list */
+    eye_loop *loop;
+    eye_op *tail[2]; /* last of each way's ring, or NULL */
+    int fd;
+    int32_t position; /* the backend's */
+    uint16_t flags;
+    uint8_t ready;  /* ways worth a try */
+    uint8_t wanted; /* ways that wait for the backend */
+    uint8_t last;   /* the way that went last */
+};
+
+/* ---- slots (slot.c) ---- */
+
+/* Takes fd into the loop. It stays the caller's on failure: EYE_EFDSETSIZE, -ENOMEM. */
+int slot_open(eye_loop *loop, struct slot *slot, int fd, unsigned flags);
+/* Cancels both queues and takes the slot out of the loop; the caller closes fd after the last of its
+ * operations has completed (they are in the finished list by then). */
+void slot_detach(struct slot *slot);
+/* Takes op out of its queue and ends it. */
+void slot_cancel(eye_op *op);
+/* Submits op to its kind's queue; op_of(op)->u was filled in by the caller. */
+void slot_submit(struct slot *slot, eye_op *op, const struct op_kind *kind, eye_done *done);
+/* The backend's word: these ways are worth a try; ended: for good. */
+void slot_ready(struct slot *slot, unsigned ways, bool ended);
+/* The slot that stands for fd, or NULL. */
+struct slot *slot_find(eye_loop *loop, int fd);
+/* Lets the head of the run list go on once. */
+void slot_run_next(eye_loop *loop);
+
+/* ---- operations that stand in no slot's queue (loop.c) ---- */
+
+/* Marks op as submitted; kind->cancel ends it. */
+void op_begin(eye_loop *loop, eye_op *op, const struct op_kind *kind, eye_done *done);
+/* This op is the loop's own: it keeps nobody waiting. */
+void op_uncount(eye_loop *loop, eye_op *op);
+/* Ends an op: done runs from the loop, soon, with result. */
+void op_finish(eye_loop *loop, eye_op *op, int64_t result);
+/* Runs done now: only for the loop's own turn. */
+void op_deliver(eye_loop *loop, eye_op *op, int64_t result);
+
+/* ---- the rest of the loop's innards, by file ---- */
+
+void timers_fire(eye_loop *loop);
+int64_t timers_next(const eye_loop *loop); /* the earliest deadline, or INT64_MAX */
+void timers_done(eye_loop *loop);
+
+void signals_settle(eye_loop *loop); /* gives signals that nobody waits for back */
+void signals_done(eye_loop *loop);
+
+int mailbox_open(eye_loop *loop);
+void mailbox_done(eye_loop *loop);
+
+struct pipe_pool;
+void pipes_done(eye_loop *loop);
+
+/* The loop's descriptor in reserve (/dev/null), for the one that has to be had when the table is full:
+ * gives it up, so that the next open succeeds; taken back when a descriptor is free again. */
+bool loop_reserve_give(eye_loop *loop);
+void loop_reserve_take(eye_loop *loop);
+/* Puts /dev/null in the place of fd, which keeps its number. */
+int loop_null_over(eye_loop *loop, int fd);
+
+/* What a receive may borrow. A seqpacket message of the default socket buffer fits. */
+#define LEND_BYTES (256 * 1024)
+
+struct signals;
+struct mailbox;
+struct backend;
+
+struct eye_loop {
+    const struct backend *backend;
+    void *backend_state;
+    struct slot **slots; /* by descriptor */
+    size_t slots_size;
+    struct list run;
+    eye_op *finished_tail; /* a ring, like a slot's queue */
+    int64_t now_ns;
+    int64_t pending;
+    bool stop;
+    int reserve_fd;
+    uint8_t *lend;
+    struct {
+        eye_op **heap;
+        size_t count, size;
+        uint64_t order;
+    } timers;
+    struct signals *signals;
+    struct mailbox *mailbox;
+    eye_op mailbox_op;
+    struct pipe_pool *pipes;
+};
+
+/* The ring of operations that a tail pointer stands for. */
+static inline eye_op *ring_head(eye_op *tail) {
+    return tail ? op_of(tail)->next : NULL;
+}
+
+static inline void ring_append(eye_op **tail, eye_op *op) {
+    if (*tail) {
+        op_of(op)->next = op_of(*tail)->next;
+        op_of(*tail)->next = op;
+    } else {
+        op_of(op)->next = op;
+    }
+    *tail = op;
+}
+
+static inline eye_op *ring_pop(eye_op **tail) {
+    eye_op *head = op_of(*tail)->next;
+    if (head == *tail)
+        *tail = NULL;
+    else
+        op_of(*tail)->next = op_of(head)->next;
+    return head;
+}
+
+/* Takes op out from wherever it stands; queues are short. */
+static inline void ring_remove(eye_op **tail, eye_op *op) {
+    eye_op *before = *tail;
+    while (op_of(before)->next != op)
+        before = op_of(before)->next;
+    if (before == op) {
+        *tail = NULL;
+        return;
+    }
+    op_of(before)->next = op_of(op)->next;
+    if (*tail == op)
+        *tail = before;
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* listen.c: listening and accepting, over the rows of schemes. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/net.h"
+#include "sys/sys.h"
+
+struct eye_listener {
+    const struct eye_endpoint *endpoint;
+    const struct scheme *scheme;
+    struct bound bound;
+    struct slot slot;
+};
+
+static int listener_start(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
+                          eye_listener *listener, struct eye_err *reterr) {
+    AUTO_FD
+    int fd = listener->scheme->socket(e, addr, true);
+    if (fd < 0)
+        return net_fail(reterr, e, fd, true);
+    int r = listener->scheme->bind(fd, e, addr, &listener->bound, reterr);
+    if (r < 0)
+        return r;
+    /* Linux cuts it to net.core.somaxconn. */
+    r = listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0 ? -errno : 0;
+    if (r == 0)
+        r = slot_open(loop, &listener->slot, fd, SLOT_SOCKET);
+    if (r < 0) {
+        if (listener->scheme->unbind)
+            listener->scheme->unbind(e, &listener->bound);
+        return net_fail(reterr, e, r, true);
+    }
+    fd = -1; /* the slot's now */
+    return 0;
+}
+
+static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
+                        eye_listener **ret_listener, struct eye_err *reterr) {
+    eye_listener *listener = calloc(1, sizeof *listener);
+    if (!listener)
+        return net_fail(reterr, e, -ENOMEM, true);
+    listener->endpoint = e;
+    listener->scheme = scheme_of(e);
+    int r = listener_start(loop, e, addr, listener, reterr);
+    if (r < 0) {
+        free(listener);
+        return r;
+    }
+    *ret_listener = listener;
+    return 0;
+}
+
+/* No host was named: one IPv6 socket takes both families (RFC 3493, 5.3), or IPv4 alone where this host
+ * has no IPv6. */
+static int listen_anywhere(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_listener,
+                           const struct eye_addrs *addrs, struct eye_err *reterr) {
+    int r = -EAFNOSUPPORT;
+    for (int pass = 0; pass < 2; pass++)
+        for (size_t i = 0; i < addrs->count; i++) {
+            if ((addrs->list[i].u.sa.sa_family == AF_INET6) != (pass == 0))
+                continue;
+            r = listener_new(loop, e, &addrs->list[i], ret_listener, reterr);
+            if (r != -EAFNOSUPPORT)
+                return r;
+        }
+    return r;
+}
+
+static int listen_everywhere(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_listeners,
+                             size_t max, const struct eye_addrs *addrs, struct eye_err *reterr) {
+    size_t count = 0;
+    for (size_t i = 0; i < addrs->count && count < max; i++) {
+        int r = listener_new(loop, e, &addrs->list[i], &ret_listeners[count], reterr);
+        if (r < 0) {
+            while (count > 0)
+                eye_listener_free(ret_listeners[--count]);
+            return r;
+        }
+        count++;
+    }
+    return (int)count;
+}
+
+int eye_listen(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_listeners, size_t max,
+               struct eye_err *reterr) {
+    if (!scheme_of(e)->bind)
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: %s cannot listen", e->text,
+                       eye_scheme_name(e->scheme));
+    if (e->bind)
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+                       "%s: bind= names the address to dial from; a server's stands in its target", e->text);
+    struct lookup lookup;
+    int r = lookup_new(e, true, &lookup);
+    if (r < 0)
+        return net_fail(reterr, e, r, true);
+    struct eye_addrs addrs;
+    r = lookup_run(&lookup, false, &addrs, reterr);
+    lookup_done(&lookup);
+    if (r < 0)
+        return r;
+    if (e->scheme == EYE_TCP && !*e->host) {
+        r = listen_anywhere(loop, e, ret_listeners, &addrs, reterr);
+        r = r < 0 ? r : 1;
+    } else {
+        r = listen_everywhere(loop, e, ret_listeners, max, &addrs, reterr);
+    }
+    eye_addrs_done(&addrs);
+    return r;
+}
+
+static int64_t perform_accept(struct slot *slot, eye_op *op) {
+    eye_listener *listener = eye_container_of(slot, eye_listener, slot);
+    int64_t fd = io_accept_now(slot);
+    if (fd < 0)
+        return fd;
+    eye_stream *stream;
+    int r = stream_new(slot->loop, (int)fd, listener->scheme->slot_flags(listener->endpoint), &stream);
+    if (r < 0) {
+        close((int)fd);
+        return r;
+    }
+    *(eye_stream **)op_of(op)->u.io.ret = stream;
+    return 0;
+}
+
+static const struct op_kind op_accept = {.name = "accept", .way = EYE_IN, .perform = perform_accept};
+
+void eye_accept(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye_done *done) {
+    op_of(op)->u.io.ret = ret_stream;
+    slot_submit(&listener->slot, op, &op_accept, done);
+}
+
+int eye_listener_addr(const eye_listener *listener, struct eye_addr *ret_addr) {
+    struct eye_addr addr = {.len = sizeof addr.u};
+    if (getsockname(listener->slot.fd, &addr.u.sa, &addr.len) < 0)
+        return -errno;
+    *ret_addr = addr;
+    return 0;
+}
+
+eye_listener *eye_listener_free(eye_listener *listener) {
+    if (!listener)
+        return NULL;
+    slot_detach(&listener->slot);
+    if (listener->scheme->unbind)
+        listener->scheme->unbind(listener->endpoint, &listener->bound);
+    close(listener->slot.fd);
+    free(listener);
+    return NULL;
+}

@@ -1,0 +1,70 @@
+/* net.h: what the files of this floor share. The public face is <sockeye/stream.h>.
+ *
+ * Theory of operation. A stream is one slot of the loop, or two where reading and writing are two
+ * descriptors (stdio). A scheme is one row of the table in scheme.c: how it is opened at once, or which
+ * addresses it has and how a socket for one of them is made. Dialling (dial.c) and listening (listen.c)
+ * are written once, over those rows. */
+#ifndef SOCKEYE_NET_H
+#define SOCKEYE_NET_H
+
+#include <sockeye/stream.h>
+
+#include "loop/io.h"
+
+struct eye_stream {
+    bool two;           /* slot[1] is there and carries EYE_OUT */
+    struct slot slot[]; /* slot[0] carries EYE_IN, and both ways where there is one */
+};
+
+static inline struct slot *stream_slot(const eye_stream *stream, enum eye_way way) {
+    return (struct slot *)(uintptr_t)&stream->slot[stream->two && way == EYE_OUT];
+}
+
+/* A stream over fd, which it owns from then on; on failure fd stays the caller's. */
+int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream);
+/* Closes and frees a stream that has no operation pending. */
+void stream_drop(eye_stream *stream);
+
+/* The file that bind made, to be recognised at the end. */
+struct bound {
+    bool file;
+    dev_t dev;
+    ino_t ino;
+};
+
+/* What a kind of endpoint is made of. */
+struct scheme {
+    /* Opens the endpoint at once. NULL where it has addresses. */
+    int (*open)(eye_loop *loop, const struct eye_endpoint *endpoint, eye_stream **ret_stream,
+                struct eye_err *reterr);
+    /* A socket for that address, with the endpoint's options set, to connect or to bind. */
+    int (*socket)(const struct eye_endpoint *endpoint, const struct eye_addr *addr, bool listening);
+    int (*bind)(int fd, const struct eye_endpoint *endpoint, const struct eye_addr *addr,
+                struct bound *ret_bound, struct eye_err *reterr);
+    /* Removes what bind left in the file system; NULL where it leaves nothing. */
+    void (*unbind)(const struct eye_endpoint *endpoint, const struct bound *bound);
+    unsigned (*slot_flags)(const struct eye_endpoint *endpoint);
+};
+
+extern const struct scheme scheme_tcp, scheme_unix, scheme_stdio;
+const struct scheme *scheme_of(const struct eye_endpoint *endpoint);
+
+/* Which addresses an endpoint has: a copy of what the resolver must know, so that a helper thread may
+ * outlive the endpoint. */
+struct lookup {
+    enum eye_scheme scheme;
+    char *host, *port;
+    int family;
+    bool passive;
+    struct eye_addr unix_addr;
+};
+int lookup_new(const struct eye_endpoint *endpoint, bool passive, struct lookup *ret_lookup);
+void lookup_done(struct lookup *lookup);
+/* Blocking, unless numeric: then EYE_EAI_BASE + EAI_NONAME for what would have to be asked for. */
+int lookup_run(const struct lookup *lookup, bool numeric, struct eye_addrs *ret_addrs,
+               struct eye_err *reterr);
+
+/* Fills in the line for a system call that failed on an endpoint, and its likely cause. */
+int net_fail(struct eye_err *reterr, const struct eye_endpoint *endpoint, int code, bool listening);
+
+#endif

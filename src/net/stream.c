@@ -1,0 +1,98 @@
+/* stream.c: the operations of a stream, each handed to its slot. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "net/net.h"
+
+int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream) {
+    eye_stream *stream = calloc(1, sizeof *stream + sizeof stream->slot[0]);
+    if (!stream)
+        return -ENOMEM;
+    int r = slot_open(loop, &stream->slot[0], fd, slot_flags);
+    if (r < 0) {
+        free(stream);
+        return r;
+    }
+    *ret_stream = stream;
+    return 0;
+}
+
+static void stream_close_fds(eye_stream *stream) {
+    eye_loop *loop = stream->slot[0].loop;
+    for (int i = 0; i <= stream->two; i++)
+        close(stream->slot[i].fd);
+    loop_reserve_take(loop);
+    free(stream);
+}
+
+void stream_drop(eye_stream *stream) {
+    for (int i = 0; i <= stream->two; i++)
+        slot_detach(&stream->slot[i]);
+    stream_close_fds(stream);
+}
+
+void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *done) {
+    assert(size > 0);
+    io_recv(stream_slot(stream, EYE_IN), op, buf, size, done);
+}
+
+void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+    io_recv_lent(stream_slot(stream, EYE_IN), op, ret_bytes, done);
+}
+
+void eye_send(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done) {
+    io_send(stream_slot(stream, EYE_OUT), op, buf, size, done);
+}
+
+void eye_send_copy(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done) {
+    io_send_copy(stream_slot(stream, EYE_OUT), op, buf, size, done);
+}
+
+void eye_finish(eye_stream *stream, eye_op *op, eye_done *done) {
+    io_finish(stream_slot(stream, EYE_OUT), op, done);
+}
+
+static void close_release(eye_op *op) {
+    stream_close_fds(op_of(op)->u.own.of);
+}
+
+static const struct op_kind op_close = {.name = "close", .release = close_release};
+
+void eye_close(eye_stream *stream, eye_op *op, eye_done *done) {
+    eye_loop *loop = stream->slot[0].loop;
+    for (int i = 0; i <= stream->two; i++)
+        slot_detach(&stream->slot[i]);
+    op_begin(loop, op, &op_close, done);
+    op_of(op)->u.own.of = stream;
+    op_finish(loop, op, 0);
+}
+
+void eye_abort(eye_stream *stream, eye_op *op, eye_done *done) {
+    const struct linger now = {.l_onoff = 1};
+    for (int i = 0; i <= stream->two; i++)
+        setsockopt(stream->slot[i].fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    eye_close(stream, op, done);
+}
+
+int eye_stream_fd(const eye_stream *stream, enum eye_way way) {
+    const struct slot *slot = stream_slot(stream, way);
+    return slot->flags & SLOT_SPLICE ? slot->fd : -1;
+}
+
+static int stream_name(const eye_stream *stream, int (*name)(int, struct sockaddr *, socklen_t *),
+                       struct eye_addr *ret_addr) {
+    struct eye_addr addr = {.len = sizeof addr.u};
+    if (name(stream->slot[0].fd, &addr.u.sa, &addr.len) < 0)
+        return -errno;
+    *ret_addr = addr;
+    return 0;
+}
+
+int eye_stream_peer(const eye_stream *stream, struct eye_addr *ret_addr) {
+    return stream_name(stream, getpeername, ret_addr);
+}
+
+int eye_stream_local(const eye_stream *stream, struct eye_addr *ret_addr) {
+    return stream_name(stream, getsockname, ret_addr);
+}

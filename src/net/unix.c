@@ -1,0 +1,102 @@
+/* unix.c: the unix scheme: stream and seqpacket sockets, in the file system or abstract. unix(7)
+ *
+ * The socket's mode is set before bind, so that its file is never more open than asked, even for a
+ * moment. A file in the way is replaced only if it is a socket that nobody listens on; at the end only
+ * the file that is still our own is unlinked. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "net/net.h"
+#include "sys/sys.h"
+
+static bool abstract(const struct eye_endpoint *e) {
+    return e->path[0] == '@';
+}
+
+static int unix_socket(const struct eye_endpoint *e, const struct eye_addr *addr, bool listening) {
+    AUTO_FD
+    int fd = sys_socket(addr->u.sa.sa_family, e->type, 0);
+    if (fd < 0)
+        return fd;
+    int r = 0;
+    if (e->sndbuf_bytes > 0)
+        r = sys_set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)MIN(e->sndbuf_bytes, INT32_MAX));
+    if (r == 0 && e->rcvbuf_bytes > 0)
+        r = sys_set_int(fd, SOL_SOCKET, SO_RCVBUF, (int)MIN(e->rcvbuf_bytes, INT32_MAX));
+    if (r == 0 && listening && !abstract(e) && fchmod(fd, e->mode) < 0)
+        r = -errno;
+    if (r < 0)
+        return r;
+    int ret_fd = fd;
+    fd = -1; /* the caller's now */
+    return ret_fd;
+}
+
+/* Removes a socket file that nobody listens on. -EADDRINUSE: somebody does, or it is something else. */
+static int remove_stale(const struct eye_endpoint *e, const struct eye_addr *addr, struct eye_err *reterr) {
+    struct stat before, now;
+    if (lstat(e->path, &before) < 0)
+        return errno == ENOENT ? 0 : net_fail(reterr, e, -errno, true);
+    if (!S_ISSOCK(before.st_mode)) {
+        net_fail(reterr, e, -EADDRINUSE, true);
+        err_cause(reterr, "%s is there already and is no socket; it is left alone", e->path);
+        return -EADDRINUSE;
+    }
+    AUTO_FD
+    int fd = sys_socket(AF_UNIX, e->type, 0);
+    if (fd < 0)
+        return net_fail(reterr, e, fd, true);
+    if (sys_connect(fd, addr) != -ECONNREFUSED) {
+        net_fail(reterr, e, -EADDRINUSE, true);
+        err_cause(reterr, "a live server listens there");
+        return -EADDRINUSE;
+    }
+    if (lstat(e->path, &now) < 0 || now.st_ino != before.st_ino || now.st_dev != before.st_dev)
+        return net_fail(reterr, e, -EADDRINUSE, true); /* another server was quicker */
+    return unlink(e->path) < 0 ? net_fail(reterr, e, -errno, true) : 0;
+}
+
+/* Sets a mode that the umask has masked, and notes which file is ours. */
+static int claim_file(const struct eye_endpoint *e, struct bound *ret_bound) {
+    struct stat st;
+    if (lstat(e->path, &st) < 0)
+        return -errno;
+    *ret_bound = (struct bound){.file = true, .dev = st.st_dev, .ino = st.st_ino};
+    return e->mode_said && (st.st_mode & 0777) != e->mode && chmod(e->path, e->mode) < 0 ? -errno : 0;
+}
+
+static void unix_unbind(const struct eye_endpoint *e, const struct bound *bound) {
+    struct stat st;
+    if (bound->file && lstat(e->path, &st) == 0 && st.st_ino == bound->ino && st.st_dev == bound->dev)
+        unlink(e->path);
+}
+
+static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr *addr,
+                     struct bound *ret_bound, struct eye_err *reterr) {
+    *ret_bound = (struct bound){0};
+    int r = bind(fd, &addr->u.sa, addr->len) < 0 ? -errno : 0;
+    if (r == -EADDRINUSE && !abstract(e)) {
+        r = remove_stale(e, addr, reterr);
+        if (r < 0)
+            return r;
+        r = bind(fd, &addr->u.sa, addr->len) < 0 ? -errno : 0;
+    }
+    if (r == 0 && !abstract(e)) {
+        r = claim_file(e, ret_bound);
+        if (r < 0)
+            unix_unbind(e, ret_bound);
+    }
+    return r < 0 ? net_fail(reterr, e, r, true) : 0;
+}
+
+static unsigned unix_slot_flags(const struct eye_endpoint *e) {
+    return e->type == SOCK_SEQPACKET ? SLOT_SOCKET | SLOT_MESSAGES : SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+}
+
+const struct scheme scheme_unix = {
+    .socket = unix_socket,
+    .bind = unix_bind,
+    .unbind = unix_unbind,
+    .slot_flags = unix_slot_flags,
+};

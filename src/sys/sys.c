@@ -1,0 +1,95 @@
+/* sys.c: see sys.h. */
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+sys_fault_fn *sys_fault;
+
+/* A call as every wrapper makes it: through the seam, again after EINTR, with errno as the result. */
+#define CALL(name, fd, size, expr)                                                                           \
+    ({                                                                                                       \
+        int64_t call_r;                                                                                      \
+        do {                                                                                                 \
+            call_r = sys_fault ? sys_fault(name, fd, &(size)) : 0;                                           \
+            if (call_r == 0) {                                                                               \
+                call_r = (int64_t)(expr);                                                                    \
+                if (call_r < 0)                                                                              \
+                    call_r = -errno;                                                                         \
+            }                                                                                                \
+        } while (call_r == -EINTR);                                                                          \
+        call_r;                                                                                              \
+    })
+
+int64_t sys_read(int fd, void *buf, size_t size) {
+    return CALL("read", fd, size, read(fd, buf, size));
+}
+
+int64_t sys_write(int fd, const void *buf, size_t size) {
+    return CALL("write", fd, size, write(fd, buf, size));
+}
+
+int64_t sys_recv(int fd, void *buf, size_t size) {
+    return CALL("recv", fd, size, recv(fd, buf, size, MSG_DONTWAIT));
+}
+
+int64_t sys_recv_message(int fd, void *buf, size_t size) {
+    struct iovec iov = {.iov_base = buf, .iov_len = size};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    int64_t n = CALL("recv", fd, iov.iov_len, recvmsg(fd, &msg, MSG_DONTWAIT));
+    return n >= 0 && (msg.msg_flags & MSG_TRUNC) ? EYE_ETRUNCATED : n;
+}
+
+int64_t sys_send(int fd, const void *buf, size_t size) {
+    return CALL("send", fd, size, send(fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int64_t sys_splice(int from, int to, size_t size) {
+    return CALL("splice", from, size, splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+int sys_accept(int fd) {
+    size_t none = 0;
+    return (int)CALL("accept", fd, none, accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+int sys_connect(int fd, const struct eye_addr *addr) {
+    size_t none = 0;
+    /* After EINTR a connect goes on by itself (connect(2)); ours cannot be interrupted, since it does
+     * not wait. */
+    return (int)CALL("connect", fd, none, connect(fd, &addr->u.sa, addr->len));
+}
+
+int sys_socket(int family, int type, int protocol) {
+    size_t none = 0;
+    return (int)CALL("socket", -1, none, socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol));
+}
+
+int sys_poll_now(int fd, short events) {
+    struct pollfd pfd = {.fd = fd, .events = events};
+    size_t none = 0;
+    int r = (int)CALL("poll", fd, none, poll(&pfd, 1, 0));
+    return r <= 0 ? r : pfd.revents;
+}
+
+int sys_set_int(int fd, int level, int name, int value) {
+    return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
+}
+
+int sys_socket_error(int fd) {
+    int error = 0;
+    socklen_t len = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        return -errno;
+    return -error;
+}
+
+int64_t sys_now(void) {
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}

@@ -1,0 +1,44 @@
+/* sys.h: thin wrappers over system calls.
+ *
+ * Each returns what the call returns, or -errno; EINTR never leaves them, since nothing here waits (every
+ * descriptor is non-blocking, or MSG_DONTWAIT is said). All of them pass one seam, where tests put
+ * faults. */
+#ifndef SOCKEYE_SYS_H
+#define SOCKEYE_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <sockeye/addr.h>
+
+/* The seam: NULL outside tests. Called before each attempt with the call's name and descriptor; may
+ * shorten *size, and returns 0 to let the call happen or -errno in its place. */
+typedef int sys_fault_fn(const char *call, int fd, size_t *size);
+extern sys_fault_fn *sys_fault;
+
+int64_t sys_read(int fd, void *buf, size_t size);
+int64_t sys_write(int fd, const void *buf, size_t size);
+/* recv(2) with MSG_DONTWAIT. */
+int64_t sys_recv(int fd, void *buf, size_t size);
+/* The same for a message, EYE_ETRUNCATED when it did not fit. */
+int64_t sys_recv_message(int fd, void *buf, size_t size);
+/* send(2) with MSG_DONTWAIT and MSG_NOSIGNAL. */
+int64_t sys_send(int fd, const void *buf, size_t size);
+/* splice(2) with SPLICE_F_MOVE and SPLICE_F_NONBLOCK; no offsets. */
+int64_t sys_splice(int from, int to, size_t size);
+/* accept4(2): the new descriptor is non-blocking and closed on exec. */
+int sys_accept(int fd);
+int sys_connect(int fd, const struct eye_addr *addr);
+/* socket(2): non-blocking, closed on exec. */
+int sys_socket(int family, int type, int protocol);
+/* The poll(2) bits that hold now, 0 for none. */
+int sys_poll_now(int fd, short events);
+/* setsockopt(2) of an int. */
+int sys_set_int(int fd, int level, int name, int value);
+/* SO_ERROR, as a negative code or 0. */
+int sys_socket_error(int fd);
+/* CLOCK_MONOTONIC in ns. */
+int64_t sys_now(void);
+
+#endif
