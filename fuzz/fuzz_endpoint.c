@@ -1,0 +1,50 @@
+/* fuzz_endpoint.c: any text as an endpoint, a duration and a size.
+ *
+ * What is read must have what its scheme needs and read again as the same; an error must be one safe line
+ * with its place inside the text. */
+#include <sockeye/endpoint.h>
+
+#include "fuzz.h"
+
+static bool same(const char *a, const char *b) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void check_endpoint(const char *text) {
+    struct eye_endpoint endpoint, again;
+    struct eye_err err;
+
+    int r = eye_endpoint_parse(text, &endpoint, &err);
+    MUST(eye_endpoint_parse(text, &again, NULL) == r);
+    if (r < 0) {
+        fuzz_check_err(r, &err, text);
+        return;
+    }
+    MUST(same(endpoint.text, text));
+    MUST(eye_scheme_name(endpoint.scheme));
+    MUST((endpoint.scheme == EYE_TCP) == (endpoint.host && endpoint.port && endpoint.port[0]));
+    MUST((endpoint.scheme == EYE_UNIX) == (endpoint.path && endpoint.path[0]));
+    MUST(endpoint.any_host || endpoint.scheme != EYE_TCP || endpoint.host[0]);
+    MUST(endpoint.timeout_ns > 0 && endpoint.idle_ns >= 0 && endpoint.peers_max >= 0);
+    MUST(endpoint.allow_count <= EYE_CIDR_MAX && endpoint.deny_count <= EYE_CIDR_MAX);
+    MUST(endpoint.mode <= 0777);
+    MUST(same(endpoint.host, again.host) && same(endpoint.port, again.port) &&
+         same(endpoint.path, again.path));
+    if (endpoint.scheme == EYE_UNIX) {
+        struct eye_addr addr;
+        if (strchr("/@", endpoint.path[0]))
+            MUST(eye_addr_parse(endpoint.path, &addr, NULL) == 0);
+    }
+    eye_endpoint_done(&endpoint);
+    eye_endpoint_done(&again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    char *text = fuzz_text(data, size);
+    int64_t value;
+    check_endpoint(text);
+    MUST(eye_parse_duration(text, &value) < 0 || value >= 0);
+    MUST(eye_parse_size(text, &value) < 0 || value >= 0);
+    free(text);
+    return 0;
+}
