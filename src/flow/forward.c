@@ -27,12 +27,14 @@ struct eye_forward {
     struct eye_forward_opts opts;
     struct eye_endpoint from; /* a shallow copy, so that peers can be limited */
     struct eye_handler handler;
-    eye_server *server; /* where FROM listens */
-    eye_stream *kept;   /* stdio as TO, between two peers */
+    eye_server *server;  /* where FROM listens */
+    struct await *await; /* where TO listens */
+    eye_stream *kept;    /* stdio as TO, between two peers */
     struct list joints;
     struct eye_dialled *from_dialled; /* while FROM is dialled */
     eye_op from_op, server_op, grace_op, kept_op;
-    bool keeps;
+    bool listens;  /* FROM is a server's */
+    bool keeps;    /* stdio as TO serves one peer after another */
     bool stopping; /* the server has been told */
     eye_op *op;    /* the caller's */
     struct eye_outcome *ret_outcome;
@@ -137,6 +139,8 @@ static void to_done(eye_op *op, int64_t result) {
     struct joint *j = eye_container_of(op, struct joint, op);
     eye_forward *f = j->forward;
     if (result < 0) {
+        if (f->await)
+            net_fail(&j->dialled->err, f->opts.to, (int)result, true);
         joint_refuse(j);
         return;
     }
@@ -182,6 +186,8 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
     if (f->kept) {
         dialled->stream = f->kept;
         to_done(&j->op, 0);
+    } else if (f->await) {
+        await_peer(f->await, &j->op, &dialled->stream, to_done);
     } else {
         eye_dial(f->loop, &j->op, f->opts.to, dialled, to_done);
     }
@@ -230,8 +236,20 @@ static void from_done(eye_op *op, int64_t result) {
     forward_settle(f);
 }
 
-static bool listens(const struct eye_endpoint *e) {
-    return e->scheme != EYE_STDIO && e->role != EYE_ROLE_DIAL;
+/* Opens the ends that are not opened for each peer. */
+static int forward_start(eye_forward *f, struct eye_err *reterr) {
+    if (f->opts.to->role == EYE_ROLE_LISTEN) {
+        int r = await_new(f->loop, f->opts.to, f->opts.observer, &f->await, reterr);
+        if (r < 0)
+            return r;
+    }
+    if (f->listens)
+        return eye_serve(f->loop, &f->from, &f->handler, &f->server, reterr);
+    f->from_dialled = calloc(1, sizeof *f->from_dialled);
+    if (!f->from_dialled)
+        return net_fail(reterr, f->opts.from, -ENOMEM, false);
+    eye_dial(f->loop, &f->from_op, f->opts.from, f->from_dialled, from_done);
+    return 0;
 }
 
 /* ---- the whole ---- */
@@ -248,7 +266,8 @@ int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts, eye_for
     f->from = *opts->from;
     list_init(&f->joints);
     f->handler = (struct eye_handler){.stream = peer_stream, .user = f, .observer = opts->observer};
-    f->opts.once |= !listens(opts->from);
+    f->listens = opts->from->scheme != EYE_STDIO && opts->from->role != EYE_ROLE_DIAL;
+    f->opts.once |= !f->listens;
     f->keeps = opts->to->scheme == EYE_STDIO && !f->opts.once;
     if (f->keeps)
         f->from.peers_max = 1;
@@ -268,16 +287,8 @@ void eye_forward_run(eye_forward *f, eye_op *op, struct eye_outcome *ret_outcome
     f->op = op;
     f->ret_outcome = ret_outcome;
     *ret_outcome = (struct eye_outcome){.reason = EYE_REASON_END};
-    if (listens(f->opts.from)) {
-        if (eye_serve(f->loop, &f->from, &f->handler, &f->server, &ret_outcome->err) < 0)
-            ret_outcome->reason = EYE_REASON_ERROR;
-    } else {
-        f->from_dialled = calloc(1, sizeof *f->from_dialled);
-        if (f->from_dialled)
-            eye_dial(f->loop, &f->from_op, f->opts.from, f->from_dialled, from_done);
-        else
-            outcome_fail(ret_outcome, EYE_REASON_ERROR, -ENOMEM, f->opts.from->text);
-    }
+    if (forward_start(f, &ret_outcome->err) < 0)
+        ret_outcome->reason = EYE_REASON_ERROR;
     forward_settle(f);
 }
 
@@ -332,6 +343,7 @@ eye_forward *eye_forward_free(eye_forward *f) {
     if (!f)
         return NULL;
     assert(!f->op);
+    await_free(f->await);
     free(f);
     return NULL;
 }

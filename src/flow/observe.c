@@ -24,6 +24,20 @@ void observe_connected(const struct eye_observer *observer, uint64_t conn, enum 
                       });
 }
 
+void observe_listening(const struct eye_observer *observer, const eye_loop *loop,
+                       const struct eye_endpoint *endpoint, const eye_listener *listener) {
+    struct eye_addr addr;
+    char text[EYE_ADDR_TEXT_MAX] = "";
+    if (eye_listener_addr(listener, &addr) == 0)
+        eye_addr_format(&addr, text, sizeof text);
+    observe(observer, &(struct eye_event){
+                          .kind = EYE_EVENT_LISTENING,
+                          .endpoint = endpoint->text,
+                          .address = text,
+                          .engine = eye_loop_engine(loop),
+                      });
+}
+
 static const struct {
     enum eye_reason reason;
     enum eye_fail fail;

@@ -356,19 +356,6 @@ static void ports_go_on(eye_server *server) {
     }
 }
 
-static void tell_listening(const eye_server *server, const eye_listener *listener) {
-    struct eye_addr addr;
-    char text[EYE_ADDR_TEXT_MAX] = "";
-    if (eye_listener_addr(listener, &addr) == 0)
-        eye_addr_format(&addr, text, sizeof text);
-    observe(server->handler->observer, &(struct eye_event){
-                                           .kind = EYE_EVENT_LISTENING,
-                                           .endpoint = server->endpoint->text,
-                                           .address = text,
-                                           .engine = eye_loop_engine(server->loop),
-                                       });
-}
-
 int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct eye_handler *handler,
               eye_server **ret_server, struct eye_err *reterr) {
     assert(!handler->data != !handler->stream);
@@ -389,7 +376,7 @@ int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct 
     for (size_t i = 0; i < server->port_count; i++) {
         server->ports[i].server = server;
         server->ports[i].listener = listeners[i];
-        tell_listening(server, listeners[i]);
+        observe_listening(handler->observer, loop, endpoint, listeners[i]);
     }
     ports_go_on(server);
     *ret_server = server;
