@@ -1,0 +1,57 @@
+/* manual.c: the option sections of the manual pages, in scdoc(5), from the tables that the parser reads
+ * by. docs/man/page.sh puts them in the place of a line @OPTIONS@. */
+#include <stdio.h>
+#include <string.h>
+
+#include "help.h"
+
+/* Text with nothing in it that scdoc would take for a mark. */
+static void plain(const char *text) {
+    for (; *text; text++) {
+        if (strchr("*_\\#`|", *text))
+            putchar('\\');
+        putchar(*text);
+    }
+}
+
+static void term(const char *dashes, const char *name, const char *value) {
+    printf("*%s", dashes);
+    plain(name);
+    putchar('*');
+    if (value) {
+        fputs("=_", stdout);
+        plain(value);
+        putchar('_');
+    }
+}
+
+/* A phrase becomes a sentence. */
+static void sentence(const char *text) {
+    char first = text[0];
+    if (first >= 'a' && first <= 'z')
+        first = (char)(first - 'a' + 'A');
+    printf("\t%c", first);
+    plain(text + 1);
+}
+
+void manual_options(const struct command *command) {
+    for (const struct option_row *const *row = command->options; *row; row++) {
+        if ((*row)->letter)
+            printf("*-%c*, ", (*row)->letter);
+        term("--", (*row)->name, (*row)->value);
+        putchar('\n');
+        sentence((*row)->help);
+        fputs(".\n\n", stdout);
+    }
+}
+
+void manual_endpoint_options(void) {
+    struct eye_option_row row;
+    char schemes[64];
+    for (size_t i = 0; eye_endpoint_option(i, &row); i++) {
+        term("", row.name, row.value);
+        printf(" (%s)\n", help_schemes(row.schemes, schemes, sizeof schemes));
+        sentence(row.help);
+        fputs(".\n\n", stdout);
+    }
+}

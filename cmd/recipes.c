@@ -1,0 +1,278 @@
+/* recipes.c: what `sockeye tour` shows, a function for each recipe of the cookbook. Servers are told by
+ * their events when they listen and where; nothing is given time instead. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sockeye/addr.h>
+
+#include "step.h"
+
+#define FILE_BYTES (8 * 1024 * 1024)
+
+static bool has_ipv6(void) {
+    struct sockaddr_in6 loopback = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&loopback, sizeof loopback) == 0;
+    if (fd >= 0)
+        close(fd);
+    return has;
+}
+
+static enum tour_mark echo_at(struct tour_step *step, const char *endpoint) {
+    char address[EYE_ADDR_TEXT_MAX];
+    struct target target;
+    if (!step_serve(step, address, sizeof address, SOCKEYE("echo", endpoint)))
+        return TOUR_FAILED;
+    target_at(&target, address);
+    return step_talk(step, &target) ? TOUR_OK : TOUR_FAILED;
+}
+
+/* ---- the recipes ---- */
+
+static enum tour_mark host_name(struct tour_step *step) {
+    return step_shown(step, 0, WANTS("name", "localhost", "127.0.0.1"), SOCKEYE("host"));
+}
+
+static enum tour_mark names(struct tour_step *step) {
+    return step_shown(step, 3,
+                      WANTS("AF_INET   192.0.2.244", "AF_INET6  2001:db8:f00d::1:d", "10.0.0.256",
+                            "fe80::1%lo", "::ffff:192.0.2.128", "192.0.2.123", "192.0.2.214"),
+                      SOCKEYE("resolve", "192.0.2.244", "2001:db8:f00d::1:d", "10.0.0.256", "fe80::1%lo",
+                              "::ffff:192.0.2.128", "0xc000027b", "3221226198"));
+}
+
+static enum tour_mark byte_order(struct tour_step *step) {
+    return step_shown(step, 0, WANTS("16777216", "on a big-endian host"), SOCKEYE("convert", "1"));
+}
+
+static enum tour_mark dotted_quad(struct tour_step *step) {
+    return step_shown(step, 0, WANTS("7f000001", "127.0.0.1"), SOCKEYE("convert", "127.0.0.1", "7f000001"));
+}
+
+static enum tour_mark mac(struct tour_step *step) {
+    return step_shown(step, 0, WANTS("0011323cc30b", "unicast", "universal"),
+                      SOCKEYE("convert", "00:11:32:3c:c3:0b"));
+}
+
+static enum tour_mark echo_ipv4(struct tour_step *step) {
+    return echo_at(step, "tcp:127.0.0.1:0");
+}
+
+static enum tour_mark echo_ipv6(struct tour_step *step) {
+    return has_ipv6() ? echo_at(step, "tcp:[::1]:0")
+                      : step_marked(step, TOUR_SKIPPED, "this host has no IPv6");
+}
+
+static enum tour_mark echo_both(struct tour_step *step) {
+    static const char *const hosts[] = {"127.0.0.1", "::1"}, *const seen[] = {"[::ffff:127.0.0.1]:",
+                                                                              "[::1]:"};
+    char address[EYE_ADDR_TEXT_MAX], event[64];
+    struct target target;
+    struct child *server;
+
+    if (!has_ipv6())
+        return step_marked(step, TOUR_SKIPPED, "this host has no IPv6");
+    server = step_serve(step, address, sizeof address, SOCKEYE("echo", "tcp:[::]:0"));
+    if (!server)
+        return TOUR_FAILED;
+    target_at(&target, address);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(target.host, sizeof target.host, "%s", hosts[i]);
+        if (!step_talk(step, &target))
+            return TOUR_FAILED;
+        snprintf(event, sizeof event, "\"peer\":\"%s", seen[i]);
+        if (!child_await(&server->events, event))
+            return step_marked(step, TOUR_FAILED, "the peer was not seen as %s", seen[i]);
+        fprintf(step->log, "(the server sees it as %sPORT)\n", seen[i]);
+    }
+    return TOUR_OK;
+}
+
+static enum tour_mark framework(struct tour_step *step) {
+    return step_marked(step, TOUR_SKIPPED, "a call of the library, eye_serve: see examples/");
+}
+
+static enum tour_mark unix_socket(struct tour_step *step) {
+    char address[EYE_ADDR_TEXT_MAX], endpoint[160];
+    struct target target = {0};
+    struct child *server;
+    int status;
+
+    snprintf(target.path, sizeof target.path, "%s/echo", step->folder);
+    snprintf(endpoint, sizeof endpoint, "unix:%s", target.path);
+    server = step_serve(step, address, sizeof address, SOCKEYE("echo", endpoint));
+    if (!server || !step_talk(step, &target))
+        return TOUR_FAILED;
+    kill(server->pid, SIGTERM);
+    status = child_wait(server);
+    if (status != 128 + SIGTERM || access(target.path, F_OK) == 0)
+        return step_marked(step, TOUR_FAILED, "exit status %d, or its file was left", status);
+    fputs("(ended by SIGTERM, and the socket's file is gone)\n", step->log);
+    return TOUR_OK;
+}
+
+/* Two peers at once: each speaks while the other is connected. */
+static enum tour_mark echo_engine(struct tour_step *step, const char *engine) {
+    char address[EYE_ADDR_TEXT_MAX], event[64];
+    struct child *server, *a, *b;
+    struct target target;
+
+    server =
+        step_serve(step, address, sizeof address, SOCKEYE("echo", "tcp:127.0.0.1:0", "--engine", engine));
+    if (!server)
+        return TOUR_FAILED;
+    target_at(&target, address);
+    a = step_peer(step, STEP_DIALS, &target, CHILD_PIPE, CHILD_PIPE);
+    b = step_peer(step, STEP_DIALS, &target, CHILD_PIPE, CHILD_PIPE);
+    if (!a || !b || !step_says(step, a, "one\n") || !step_says(step, b, "two\n") ||
+        !step_says(step, a, "three\n") || !step_ends(step, a) || !step_says(step, b, "four\n") ||
+        !step_ends(step, b))
+        return TOUR_FAILED;
+    snprintf(event, sizeof event, "\"engine\":\"%s", strcmp(engine, "auto") == 0 ? "" : engine);
+    return strstr(server->events.data, event)
+               ? TOUR_OK
+               : step_marked(step, TOUR_FAILED, "its event names no such engine");
+}
+
+static enum tour_mark echo_select(struct tour_step *step) {
+    return echo_engine(step, "select");
+}
+
+static enum tour_mark echo_poll(struct tour_step *step) {
+    return echo_engine(step, "poll");
+}
+
+static enum tour_mark echo_epoll(struct tour_step *step) {
+    return echo_engine(step, "epoll");
+}
+
+static enum tour_mark echo_auto(struct tour_step *step) {
+    return echo_engine(step, "auto");
+}
+
+/* ---- a relay that carries a file ---- */
+
+/* Bytes that look like nothing in particular, the same each time (xorshift64). */
+static bool write_data(int fd, size_t size) {
+    uint64_t state = 88172645463325252u, block[512];
+    for (size_t done = 0; done < size; done += sizeof block) {
+        for (size_t i = 0; i < sizeof block / sizeof block[0]; i++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            block[i] = state;
+        }
+        if (write(fd, block, sizeof block) != (ssize_t)sizeof block)
+            return false;
+    }
+    return lseek(fd, 0, SEEK_SET) == 0;
+}
+
+static bool same_data(int a, int b) {
+    char piece_a[4096], piece_b[sizeof piece_a];
+    ssize_t n, at = 0;
+    do {
+        n = pread(a, piece_a, sizeof piece_a, at);
+        if (n < 0 || pread(b, piece_b, sizeof piece_b, at) != n || memcmp(piece_a, piece_b, (size_t)n) != 0)
+            return false;
+        at += n;
+    } while (n > 0);
+    return true;
+}
+
+/* Other people's servers tell nobody when they listen, but the kernel does: unix(7), /proc/net/unix. */
+static bool unix_listens(const char *path) {
+    static const struct timespec pause = {.tv_nsec = 10000000};
+    char line[256];
+    bool found = false;
+    for (int tries = 0; tries < CHILD_WAIT_MS / 10 && !found && !child_signal(); tries++) {
+        FILE *sockets = fopen("/proc/net/unix", "re");
+        while (sockets && !found && fgets(line, sizeof line, sockets))
+            found = strstr(line, path) && strstr(line, " 00010000 "); /* __SO_ACCEPTCON */
+        if (sockets)
+            fclose(sockets);
+        if (!found)
+            nanosleep(&pause, NULL);
+    }
+    return found;
+}
+
+static enum tour_mark carry(struct tour_step *step, int sent, int received, int nothing) {
+    char address[EYE_ADDR_TEXT_MAX], endpoint[160], names[2][160];
+    struct target to = {0}, from;
+    struct child *relay, *sender, *receiver;
+    int status;
+
+    snprintf(to.path, sizeof to.path, "%s/sink", step->folder);
+    snprintf(endpoint, sizeof endpoint, "unix:%s", to.path);
+    receiver = step_peer(step, STEP_LISTENS, &to, nothing, received);
+    if (!receiver)
+        return TOUR_FAILED;
+    if (!unix_listens(to.path))
+        return step_marked(step, TOUR_FAILED, "the receiver does not listen");
+    relay =
+        step_serve(step, address, sizeof address, SOCKEYE("relay", "--once", "tcp:127.0.0.1:0", endpoint));
+    if (!relay)
+        return TOUR_FAILED;
+    target_at(&from, address);
+    sender = step_peer(step, STEP_DIALS, &from, sent, CHILD_PIPE);
+    if (!sender || (status = child_wait(sender)) != 0)
+        return sender ? step_marked(step, TOUR_FAILED, "the sender ended with %d", status) : TOUR_FAILED;
+    status = child_wait(relay);
+    if (status != 0 || (status = child_wait(receiver)) != 0)
+        return step_marked(step, TOUR_FAILED, "the relay or the receiver ended with %d", status);
+    if (!same_data(sent, received))
+        return step_marked(step, TOUR_FAILED, "what came is not what was sent");
+    for (int i = 0; i < 2; i++)
+        snprintf(names[i], sizeof names[i], "%s/%s", step->folder, i == 0 ? "sent" : "received");
+    if (child_installed("sha256sum"))
+        return step_shown(
+            step, 0, WANTS("/sent", "/received"),
+            &(const struct child_how){{"sha256sum", names[0], names[1]}, .in = nothing, .out = CHILD_PIPE});
+    fprintf(step->log, "(the %d bytes that came are those that were sent)\n", FILE_BYTES);
+    return TOUR_OK;
+}
+
+static int open_in(const struct tour_step *step, const char *name) {
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", step->folder, name);
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
+static enum tour_mark relay_file(struct tour_step *step) {
+    int sent = open_in(step, "sent"), received = open_in(step, "received");
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    enum tour_mark mark;
+
+    if (sent < 0 || received < 0 || nothing < 0 || !write_data(sent, FILE_BYTES))
+        mark = step_marked(step, TOUR_FAILED, "no file to send: %s", eye_strerror(-errno));
+    else
+        mark = carry(step, sent, received, nothing);
+    close(sent);
+    close(received);
+    close(nothing);
+    return mark;
+}
+
+const struct tour_recipe tour_recipes[] = {
+    {1, "host name", host_name},
+    {2, "family and address from a string", names},
+    {3, "host and network byte order", byte_order},
+    {4, "dotted quad and bytes", dotted_quad},
+    {5, "MAC and bytes", mac},
+    {6, "TCP echo", echo_ipv4},
+    {7, "TCP echo on IPv6", echo_ipv6},
+    {8, "one socket for both families", echo_both},
+    {9, "TCP echo by a server framework", framework},
+    {16, "Unix domain socket", unix_socket},
+    {19, "asynchronous TCP by select", echo_select},
+    {20, "asynchronous TCP by poll", echo_poll},
+    {21, "asynchronous TCP by epoll", echo_epoll},
+    {23, "a portable selectors API", echo_auto},
+    {0, "a relay carries a file between two peers", relay_file},
+    {0, NULL, NULL},
+};

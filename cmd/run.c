@@ -1,0 +1,106 @@
+#include "run.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "output.h"
+
+#define ENGINE_MAX 16
+
+/* Engines that the contract names and this version does not have. */
+static const char *const engines_reserved[] = {"thread", "kqueue", "io_uring", NULL};
+
+static bool listed(const char *word, const char *const *names) {
+    while (*names && strcmp(*names, word) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* Tells a name that does not exist, which is wrong usage, from one that cannot be had. */
+static int engine_check(const char *engine, struct eye_err *reterr) {
+    const char *names[ENGINE_MAX + 1] = {"auto"}, *near;
+    char hint[64];
+    size_t count = 1;
+
+    while (count < ENGINE_MAX && eye_engine_probe(count - 1, &names[count], NULL) != -ENOENT)
+        count++;
+    names[count] = NULL;
+    if (listed(engine, names))
+        return 0;
+    if (listed(engine, engines_reserved)) {
+        usage_error(reterr, NULL, "engine '%s' is not in this version", engine);
+        reterr->fail = EYE_FAIL_UNAVAILABLE;
+        return EYE_EUNAVAILABLE;
+    }
+    near = meant(engine, strlen(engine), names);
+    snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
+    return usage_error(reterr, near ? hint : NULL, "unknown engine '%s'", engine);
+}
+
+static void end_by(int signum) {
+    sigset_t set;
+    fflush(stdout);
+    signal(signum, SIG_DFL);
+    sigemptyset(&set);
+    sigaddset(&set, signum);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    raise(signum);
+}
+
+static void signal_done(eye_op *op, int64_t result) {
+    struct run *run = op->user;
+    if (result <= 0)
+        return;
+    if (run->signum)
+        end_by((int)result);
+    run->signum = (int)result;
+    eye_signal(run->loop, op, (int)result, signal_done);
+    run->stop(run, run->grace_ns);
+}
+
+int run_open(struct run *run, const struct common *common, void (*stop)(struct run *run, int64_t grace_ns)) {
+    static const int signums[] = {SIGINT, SIGTERM};
+    const struct eye_loop_opts opts = {.engine = common->engine};
+    struct eye_err err;
+
+    *run = (struct run){.grace_ns = common->grace_ns, .stop = stop};
+    if (engine_check(common->engine, &err) < 0 || events_open(&run->events, common, &err) < 0)
+        return report(&err);
+    if (eye_loop_new(&opts, &run->loop, &err) < 0) {
+        events_close(&run->events);
+        return report(&err);
+    }
+    events_attach(&run->events, run->loop);
+    for (size_t i = 0; i < sizeof signums / sizeof signums[0]; i++) {
+        run->signals[i].user = run;
+        eye_signal(run->loop, &run->signals[i], signums[i], signal_done);
+    }
+    return STATUS_OK;
+}
+
+int run_loop(struct run *run) {
+    int64_t r = eye_loop_run(run->loop, -1);
+    return r < 0 ? report_code((int)r, "loop") : STATUS_OK;
+}
+
+void run_ended(struct run *run) {
+    eye_loop_stop(run->loop);
+}
+
+int run_close(struct run *run, int status) {
+    events_finish(&run->events);
+    for (size_t i = 0; i < sizeof run->signals / sizeof run->signals[0]; i++)
+        eye_cancel(run->loop, &run->signals[i]);
+    eye_loop_run(run->loop, -1);
+    eye_loop_free(run->loop);
+    events_close(&run->events);
+    if (run->signum)
+        end_by(run->signum);
+    return status;
+}
+
+int run_endpoint(const char *text, struct eye_endpoint *ret_endpoint) {
+    struct eye_err err;
+    return eye_endpoint_parse(text, ret_endpoint, &err) < 0 ? report_in(&err, text) : STATUS_OK;
+}
