@@ -20,7 +20,7 @@
 #define NS_PER_MS INT64_C(1000000)
 
 /* A descriptor that is closed when its scope ends, unless it was given away: fd = -1. */
-static inline void auto_fd_close(int *fd) {
+static inline void auto_fd_close(const int *fd) {
     if (*fd >= 0)
         close(*fd);
 }
@@ -40,7 +40,9 @@ static inline bool ascii_is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 static inline char ascii_lower(char c) {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 static inline bool ascii_is_alpha(char c) {
     return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';

@@ -32,8 +32,8 @@ static const struct {
 
 static void words_copy(char *out, const char *words) {
     snprintf(out, WORDS_MAX, "%s", words);
-    if (out[0] >= 'A' && out[0] <= 'Z' && !(out[1] >= 'A' && out[1] <= 'Z'))
-        out[0] = (char)(out[0] - 'A' + 'a');
+    if (out[1] == ascii_lower(out[1]))
+        out[0] = ascii_lower(out[0]);
 }
 
 static void words_fill(void) {

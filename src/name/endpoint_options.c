@@ -26,8 +26,7 @@ struct option {
     unsigned schemes;
     bool many; /* may be said often */
     int (*read)(const struct parse *parse, const struct option *option, const struct value *value);
-    size_t member, member_size; /* where it goes */
-    size_t member_count;        /* of many: where their number is kept */
+    size_t member, member_count; /* where it goes, and of many, where their number is kept */
     const struct choice *choices;
 };
 
@@ -87,15 +86,25 @@ static int read_choice(const struct parse *parse, const struct option *option, c
     return bad_value(parse, option, value, option->value);
 }
 
-static int read_count(const struct parse *parse, const struct option *option, const struct value *value) {
+static int count_parse(const struct parse *parse, const struct option *option, const struct value *value,
+                       int *ret_count) {
     uint64_t number;
     if (text_parse_uint(value->text, strlen(value->text), INT_MAX, &number) < 0 || number == 0)
         return bad_value(parse, option, value, "a whole number from 1 to 2147483647");
-    if (option->member_size == sizeof(int))
-        *(int *)member(parse, option->member) = (int)number;
-    else
-        *(int64_t *)member(parse, option->member) = (int64_t)number;
+    *ret_count = (int)number;
     return 0;
+}
+
+static int read_int(const struct parse *parse, const struct option *option, const struct value *value) {
+    return count_parse(parse, option, value, member(parse, option->member));
+}
+
+static int read_int64(const struct parse *parse, const struct option *option, const struct value *value) {
+    int count = 0;
+    int r = count_parse(parse, option, value, &count);
+    if (r == 0)
+        *(int64_t *)member(parse, option->member) = count;
+    return r;
 }
 
 /* Up to what setsockopt(2) takes. */
@@ -170,11 +179,9 @@ static int read_cidr(const struct parse *parse, const struct option *option, con
     return 0;
 }
 
-#define TCP  (1U << EYE_TCP)
-#define UNIX (1U << EYE_UNIX)
-#define TO(field)                                                                                            \
-    .member = offsetof(struct eye_endpoint, field),                                                          \
-    .member_size = sizeof(((struct eye_endpoint *)NULL)->field)
+#define TCP       (1U << EYE_TCP)
+#define UNIX      (1U << EYE_UNIX)
+#define TO(field) .member = offsetof(struct eye_endpoint, field)
 
 static const struct option options[] = {
     {"dial", NULL, "connect, also where FROM would listen", TCP | UNIX, .read = read_dial},
@@ -184,7 +191,7 @@ static const struct option options[] = {
     {"bind", "ADDR[:PORT]", "the local address to dial from", TCP, .read = read_addr, TO(bind)},
     {"device", "IF", "use this network interface alone", TCP, .read = read_device, TO(device)},
     {"reuseport", NULL, "share the port with other listeners", TCP, .read = read_flag, TO(reuseport)},
-    {"backlog", "N", "connections that may wait to be accepted", TCP | UNIX, .read = read_count, TO(backlog)},
+    {"backlog", "N", "connections that may wait to be accepted", TCP | UNIX, .read = read_int, TO(backlog)},
     {"nodelay", NULL, "send small pieces at once (no Nagle)", TCP, .read = read_flag, TO(nodelay)},
     {"keepalive", NULL, "notice peers that vanished", TCP, .read = read_flag, TO(keepalive)},
     {"sndbuf", "SIZE", "the socket's send buffer", TCP | UNIX, .read = read_size, TO(sndbuf_bytes)},
@@ -192,7 +199,7 @@ static const struct option options[] = {
     {"timeout", "DURATION", "for connecting; 10s unless said", TCP | UNIX, .read = read_duration,
      TO(timeout_ns)},
     {"idle", "DURATION", "end after so long without a byte", TCP | UNIX, .read = read_duration, TO(idle_ns)},
-    {"max", "N", "peers at once", TCP | UNIX, .read = read_count, TO(peers_max)},
+    {"max", "N", "peers at once", TCP | UNIX, .read = read_int64, TO(peers_max)},
     {"allow", "CIDR", "only peers of this block; may be said often", TCP, .many = true, .read = read_cidr,
      TO(allow), .member_count = offsetof(struct eye_endpoint, allow_count)},
     {"deny", "CIDR", "no peers of this block; may be said often", TCP, .many = true, .read = read_cidr,

@@ -8,6 +8,7 @@
  * - texts of numbers and dots ("10.0.0.256") and texts with a colon are literals or nothing: they are read
  *   with AI_NUMERICHOST, so no name server is asked about them.
  * One socket type is asked for, so each address comes once. */
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ static void explain(const char *host, const char *port, int eai, struct eye_err 
 static int addrs_copy(const struct addrinfo *found, bool canonical, struct eye_addrs *ret_addrs) {
     struct eye_addrs addrs = {0};
     size_t count = 0;
+    assert(found);
     for (const struct addrinfo *ai = found; ai; ai = ai->ai_next)
         count++;
     addrs.list = calloc(count, sizeof(*addrs.list));
