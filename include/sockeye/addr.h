@@ -30,15 +30,15 @@ struct eye_addr {
 
 /* Reads a numeric address with an optional port: "192.0.2.1", "192.0.2.1:80", "2001:db8::1",
  * "[2001:db8::1]:80", "[fe80::1%lo]:80" (RFC 4007 zone: an interface's name or number), ":80"
- * (the unspecified IPv6 address), "/path", "./path", "@abstract". IPv4 is four decimal octets without
- * leading zeros (inet_pton(3)); the older forms of inet_aton(3) are the resolver's. Port 0 where none
- * is given. Errors: EYE_ESYNTAX with the column; -ENODEV for a zone that this host does not have. */
+ * (the unspecified IPv6 address), "/path", "./path", "../path", "@abstract". IPv4 is four decimal octets
+ * without leading zeros (inet_pton(3)); the older forms of inet_aton(3) are the resolver's. Port 0 where
+ * none is given. Errors: EYE_ESYNTAX with the column; -ENODEV for a zone that this host does not have. */
 EYE_API int eye_addr_parse(const char *text, struct eye_addr *ret_addr, struct eye_err *reterr);
 
 /* Writes an address as text, IPv6 as RFC 5952 says and bracketed where a port follows: "192.0.2.1:80",
- * "[2001:db8::1]:80", "/path", "@abstract" (escaped as eye_escape does). An unnamed Unix socket is
- * "unix". Returns the length, or -ENOSPC when size is too small (EYE_ADDR_TEXT_MAX always fits),
- * -EAFNOSUPPORT for another family. */
+ * "[2001:db8::1]:80", "/path", "@abstract" (escaped as eye_escape does; a path that begins otherwise gets
+ * "./" in front). An unnamed Unix socket is "unix". Returns the length, or -ENOSPC when size is too small
+ * (EYE_ADDR_TEXT_MAX always fits), -EAFNOSUPPORT for another family. */
 EYE_API int eye_addr_format(const struct eye_addr *addr, char *buf, size_t size);
 
 /* The same without port and brackets: "2001:db8::1%lo". */

@@ -2,10 +2,11 @@
  *
  *     [SCHEME[,OPTION...]:[//]]TARGET[,OPTION[=VALUE]]...
  *
- * tcp (the default): HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /...,
- * ./... and @...): a path or @ABSTRACT. stdio, or "-". Options stand after the target. A path may hold
+ * tcp (the default): HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /..., ./...,
+ * ../... and @...): a path or @ABSTRACT. stdio, or "-". Options stand after the target. A path may hold
  * commas: what follows a comma there is an option when it has an option's name, and options before the
- * colon make all that follows it the path. Option values, and only they, are percent-decoded. */
+ * colon make all that follows it the path. Option values, and only they, are percent-decoded: %2C is a comma
+ * in one, and %3A a colon where the colon would end the options. */
 #ifndef SOCKEYE_ENDPOINT_H
 #define SOCKEYE_ENDPOINT_H
 
