@@ -219,7 +219,8 @@ void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, e
     /* What goes at once needs no copy. An error here is met again by the perform, and told there. */
     int64_t n = 0;
     if (!slot->tail[EYE_OUT] && (slot->ready & WAY_OUT) && size > 0)
-        n = MAX(send_some(slot, buf, size), 0);
+        n = send_some(slot, buf, size);
+    n = MAX(n, 0);
     if ((size_t)n == size) {
         op_begin(slot->loop, op, &op_send, done);
         op_finish(slot->loop, op, n);
