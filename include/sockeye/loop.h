@@ -24,7 +24,7 @@ typedef void eye_done(eye_op *op, int64_t result);
 
 struct eye_op {
     void *user;        /* the caller's, never touched */
-    uint64_t priv[11]; /* the library's; the size is part of the ABI */
+    uint64_t priv[10]; /* the library's; the size is part of the ABI */
 };
 
 /* The struct that holds this member. */

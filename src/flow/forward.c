@@ -17,8 +17,7 @@ struct joint {
     eye_stream *from;            /* until the relay has it */
     struct eye_dialled *dialled; /* until TO is there */
     eye_relay *relay;
-    eye_op op; /* one at a time: dialling TO, relaying, or closing FROM */
-    int64_t started_ns;
+    eye_op op;    /* one at a time: dialling TO, relaying, or closing FROM */
     bool stopped; /* its time was up */
 };
 
@@ -33,10 +32,11 @@ struct eye_forward {
     struct list joints;
     struct eye_dialled *from_dialled; /* while FROM is dialled */
     eye_op from_op, server_op, grace_op, kept_op;
-    bool listens;  /* FROM is a server's */
-    bool keeps;    /* stdio as TO serves one peer after another */
-    bool stopping; /* the server has been told */
-    eye_op *op;    /* the caller's */
+    int64_t started_ns; /* where FROM is opened once, this is its one peer's start */
+    bool listens;       /* FROM is a server's */
+    bool keeps;         /* stdio as TO serves one peer after another */
+    bool stopping;      /* the server has been told */
+    eye_op *op;         /* the caller's */
     struct eye_outcome *ret_outcome;
 };
 
@@ -59,7 +59,7 @@ static void joint_end(struct joint *j, const struct eye_outcome *outcome) {
                                       .path = {outcome->path[0], outcome->path[1]},
                                       .reason = outcome->reason,
                                       .error = outcome->err.code ? &outcome->err : NULL,
-                                      .ms = (f->loop->now_ns - j->started_ns) / NS_PER_MS,
+                                      .ms = (f->loop->now_ns - f->started_ns) / NS_PER_MS,
                                   });
     list_remove(&j->node);
     free(j->dialled);
@@ -178,8 +178,7 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
             *f->ret_outcome = outcome;
         return;
     }
-    *j = (struct joint){
-        .forward = f, .peer = peer, .from = from, .dialled = dialled, .started_ns = f->loop->now_ns};
+    *j = (struct joint){.forward = f, .peer = peer, .from = from, .dialled = dialled};
     list_append(&f->joints, &j->node);
     if (peer)
         eye_peer_set_user(peer, j);
@@ -285,6 +284,7 @@ void eye_forward_run(eye_forward *f, eye_op *op, struct eye_outcome *ret_outcome
     op_begin(f->loop, op, &op_forward, done);
     op_of(op)->u.own.of = f;
     f->op = op;
+    f->started_ns = f->loop->now_ns;
     f->ret_outcome = ret_outcome;
     *ret_outcome = (struct eye_outcome){.reason = EYE_REASON_END};
     if (forward_start(f, &ret_outcome->err) < 0)

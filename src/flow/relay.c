@@ -19,15 +19,17 @@ enum mode { MODE_COPY, MODE_SPLICE, MODE_SPLICE_POOL };
 
 struct way {
     eye_relay *relay;
-    eye_stream *from, *to;
-    enum eye_side side; /* where it comes from */
-    eye_op op;          /* the one in flight */
-    struct eye_bytes lent;
+    eye_stream *from;
+    eye_op op; /* the one in flight */
+    union {
+        struct eye_bytes lent;
+        size_t pipe_bytes;
+    } u;
     struct kpipe *pipe; /* while it holds bytes */
-    size_t pipe_bytes;
-    enum mode mode;
     uint64_t bytes;
-    bool copied;     /* some of them, not spliced */
+    enum eye_side side : 8; /* where it comes from */
+    enum mode mode : 8;
+    bool copied;     /* some of the bytes, not spliced */
     bool discarding; /* the other side takes no more; what still comes goes nowhere */
     bool ended;
 };
@@ -57,6 +59,14 @@ struct eye_relay {
     int code;
     const char *what;
 };
+
+static struct way *way_other(const struct way *w) {
+    return &w->relay->way[w == &w->relay->way[0]];
+}
+
+static eye_stream *way_to(const struct way *w) {
+    return way_other(w)->from;
+}
 
 static void way_next(struct way *w);
 static void relay_settle(eye_relay *relay);
@@ -129,10 +139,6 @@ static void relay_settle(eye_relay *relay) {
     op_finish(relay->loop, op, relay->code);
 }
 
-static struct way *way_other(const struct way *w) {
-    return &w->relay->way[w == &w->relay->way[0]];
-}
-
 static void way_end(struct way *w) {
     eye_relay *relay = w->relay;
     w->ended = true;
@@ -201,10 +207,10 @@ static void quiet_start(eye_relay *relay, int64_t limit_ns, bool good) {
 }
 
 static void way_finish(struct way *w) {
-    if (w->relay->opts.keep_b && w->to == w->relay->way[1].from)
+    if (w->relay->opts.keep_b && way_to(w) == w->relay->way[1].from)
         way_end(w);
     else
-        eye_finish(w->to, &w->op, finish_done);
+        eye_finish(way_to(w), &w->op, finish_done);
 }
 
 static void way_eof(struct way *w) {
@@ -287,15 +293,15 @@ static void recv_done(eye_op *op, int64_t n) {
     else if (w->discarding)
         way_next(w);
     else
-        eye_send_copy(w->to, &w->op, w->lent.data, w->lent.size, send_done);
+        eye_send_copy(way_to(w), &w->op, w->u.lent.data, w->u.lent.size, send_done);
 }
 
 static void way_copy(struct way *w) {
-    eye_recv_lent(w->from, &w->op, &w->lent, recv_done);
+    eye_recv_lent(w->from, &w->op, &w->u.lent, recv_done);
 }
 
 static struct slot *way_slot(const struct way *w, enum eye_way way) {
-    return slot_find(w->relay->loop, eye_stream_fd(way == EYE_IN ? w->from : w->to, way));
+    return slot_find(w->relay->loop, eye_stream_fd(way == EYE_IN ? w->from : way_to(w), way));
 }
 
 /* What the kernel says to a splice that it does not do for these descriptors. */
@@ -307,7 +313,8 @@ static void pipe_drain_done(eye_op *op, int64_t n);
 
 /* The kernel does not splice to this sink: the pipe's bytes go the other way, and the rest too. */
 static void way_drain(struct way *w) {
-    int64_t n = w->pipe_bytes ? pipe_drain(w->relay->loop, w->pipe, &w->lent) : 0;
+    struct eye_bytes lent;
+    int64_t n = w->u.pipe_bytes ? pipe_drain(w->relay->loop, w->pipe, &lent) : 0;
     if (n < 0) {
         relay_fail(w->relay, EYE_REASON_ERROR, n, "pipe");
         return;
@@ -317,8 +324,8 @@ static void way_drain(struct way *w) {
         way_copy(w);
         return;
     }
-    w->pipe_bytes -= (size_t)n;
-    eye_send_copy(w->to, &w->op, w->lent.data, w->lent.size, pipe_drain_done);
+    w->u.pipe_bytes -= (size_t)n;
+    eye_send_copy(way_to(w), &w->op, lent.data, lent.size, pipe_drain_done);
 }
 
 static void pipe_drain_done(eye_op *op, int64_t n) {
@@ -338,7 +345,7 @@ static void splice_out_done(eye_op *op, int64_t n) {
     int64_t moved = op_of(op)->moved; /* also where it failed in the middle */
     if (moved > 0) {
         way_moved(w, moved, false);
-        w->pipe_bytes -= (size_t)moved;
+        w->u.pipe_bytes -= (size_t)moved;
     }
     if (!way_goes_on(w))
         return;
@@ -356,11 +363,11 @@ static void splice_out_done(eye_op *op, int64_t n) {
 static void splice_in_done(eye_op *op, int64_t n) {
     struct way *w = eye_container_of(op, struct way, op);
     if (n > 0)
-        w->pipe_bytes = (size_t)n;
+        w->u.pipe_bytes = (size_t)n;
     if (!way_goes_on(w))
         return;
     if (n > 0) {
-        io_splice_out(way_slot(w, EYE_OUT), op, w->pipe, w->pipe_bytes, splice_out_done);
+        io_splice_out(way_slot(w, EYE_OUT), op, w->pipe, w->u.pipe_bytes, splice_out_done);
     } else if (n == 0) {
         way_eof(w);
     } else if (refused(n)) {
@@ -419,7 +426,7 @@ static void way_next(struct way *w) {
         way_copy(w);
         break;
     case MODE_SPLICE:
-        io_splice(way_slot(w, EYE_IN), &w->op, eye_stream_fd(w->to, EYE_OUT), splice_done);
+        io_splice(way_slot(w, EYE_IN), &w->op, eye_stream_fd(way_to(w), EYE_OUT), splice_done);
         break;
     case MODE_SPLICE_POOL:
         io_splice_in(way_slot(w, EYE_IN), &w->op, &w->pipe, splice_in_done);
@@ -429,7 +436,7 @@ static void way_next(struct way *w) {
 
 /* Asks the one question: may the kernel move these bytes? */
 static enum mode way_mode(const struct way *w) {
-    if (eye_stream_fd(w->from, EYE_IN) < 0 || eye_stream_fd(w->to, EYE_OUT) < 0)
+    if (eye_stream_fd(w->from, EYE_IN) < 0 || eye_stream_fd(way_to(w), EYE_OUT) < 0)
         return MODE_COPY;
     unsigned flags = way_slot(w, EYE_IN)->flags | way_slot(w, EYE_OUT)->flags;
     return flags & SLOT_PIPE ? MODE_SPLICE : MODE_SPLICE_POOL;
@@ -459,10 +466,10 @@ int eye_relay_new(eye_loop *loop, eye_stream *a, eye_stream *b, const struct eye
         struct way *w = &relay->way[i];
         w->relay = relay;
         w->from = side[i];
-        w->to = side[!i];
         w->side = i == 0 ? EYE_FROM : EYE_TO;
-        w->mode = way_mode(w);
     }
+    for (int i = 0; i < 2; i++)
+        relay->way[i].mode = way_mode(&relay->way[i]);
     *ret_relay = relay;
     return 0;
 }
