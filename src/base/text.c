@@ -55,7 +55,7 @@ enum { UNIT_MAX = 9 };
 /* Writes the safe form of the character at text, and tells how many bytes of text it was made of. */
 static size_t unit_write(const unsigned char *text, size_t size, char out[UNIT_MAX], size_t *ret_used) {
     static const char letters[][2] = {{'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}, {'\\', '\\'}};
-    uint32_t point;
+    uint32_t point = 0;
     size_t used = utf8_decode(text, size, &point);
 
     *ret_used = used ? used : 1;

@@ -23,10 +23,10 @@ static int bad(const char *text, size_t column, struct eye_err *reterr, const ch
 /* Clears what is behind the prefix; tells whether anything was there. */
 static bool host_bits_clear(uint8_t *bytes, size_t size, unsigned bits) {
     bool any = false;
-    for (size_t i = bits / 8; i < size; i++) {
-        uint8_t keep = i == bits / 8 ? (uint8_t)(0xff00 >> bits % 8) : 0;
+    unsigned keep = 0xff00 >> bits % 8 & 0xff; /* of the first byte, and nothing of the rest */
+    for (size_t i = bits / 8; i < size; i++, keep = 0) {
         any |= (bytes[i] & ~keep) != 0;
-        bytes[i] &= keep;
+        bytes[i] = (uint8_t)(bytes[i] & keep);
     }
     return any;
 }
