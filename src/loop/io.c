@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "loop/backend.h"
 #include "sys/sys.h"
@@ -16,22 +17,35 @@
 #define RECV_TURN_BYTES (64 * 1024)
 #define SEND_TURN_BYTES (256 * 1024)
 #define ACCEPT_TURN_MAX 64
+#define EMPTY_TURN_MAX  64
 
 /* A descriptor without O_NONBLOCK: would the next call wait? */
 static bool would_wait(const struct slot *slot, enum eye_way way) {
     return (slot->flags & SLOT_BLOCKING) && sys_poll_now(slot->fd, way == EYE_IN ? POLLIN : POLLOUT) == 0;
 }
 
+/* Whether a receive of 0 was the end, and no empty message. */
+static bool at_end(const struct slot *slot) {
+    int left_bytes = 0;
+    return (sys_poll_now(slot->fd, POLLIN | POLLRDHUP) & POLLRDHUP) &&
+           (ioctl(slot->fd, FIONREAD, &left_bytes) < 0 || left_bytes == 0);
+}
+
+/* Empty messages are passed over, a bounded number of them in one turn. */
+static int64_t recv_message(const struct slot *slot, void *buf, size_t size) {
+    for (int i = 0; i < EMPTY_TURN_MAX; i++) {
+        int64_t n = sys_recv_message(slot->fd, buf, size);
+        if (n != 0 || at_end(slot))
+            return n;
+    }
+    return OP_MORE;
+}
+
 static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
     if (would_wait(slot, EYE_IN))
         return -EAGAIN;
-    if (slot->flags & SLOT_MESSAGES) {
-        int64_t n;
-        do
-            n = sys_recv_message(slot->fd, buf, size);
-        while (n == 0 && !(sys_poll_now(slot->fd, POLLIN | POLLRDHUP) & POLLRDHUP)); /* an empty message */
-        return n;
-    }
+    if (slot->flags & SLOT_MESSAGES)
+        return recv_message(slot, buf, size);
     size = MIN(size, (size_t)RECV_TURN_BYTES);
     int64_t n = slot->flags & SLOT_SOCKET ? sys_recv(slot->fd, buf, size) : sys_read(slot->fd, buf, size);
     /* A short receive on a stream socket means that the next one would wait, and is not made. */
