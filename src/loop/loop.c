@@ -63,8 +63,8 @@ eye_loop *eye_loop_free(eye_loop *loop) {
     if (!loop)
         return NULL;
     assert(loop->pending == 0);
-    signals_done(loop);
     mailbox_done(loop);
+    signals_done(loop); /* frees an operation that is queued as finished, so nothing is queued after it */
     pipes_done(loop);
     timers_done(loop);
     loop->backend->close(loop);
