@@ -138,6 +138,20 @@ static void json_command(const struct command *command) {
     json_end(&json);
 }
 
+static void json_statuses(void) {
+    struct json json = {.file = stdout};
+    json_begin(&json);
+    json_open(&json, "exit_statuses", '[');
+    for (enum eye_fail fail = 0; fail < EYE_FAIL_MAX; fail++) {
+        json_open(&json, NULL, '{');
+        json_int(&json, "status", status_of(fail)->status);
+        json_string(&json, "meaning", status_of(fail)->meaning);
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+    json_end(&json);
+}
+
 static void json_endpoint(void) {
     struct json json = {.file = stdout};
     struct eye_option_row row;
@@ -171,11 +185,13 @@ static void json_all(void) {
     for (const struct command *const *command = commands; *command; command++)
         json_command(*command);
     json_endpoint();
+    json_statuses();
 }
 
 static const char *const format_names[] = {"text", "json", "scd", "bash", "zsh", "fish", NULL};
 
-/* In the order of format_names: what is printed for all, a command, the endpoints; NULL: nothing is. */
+/* In the order of format_names: what is printed without a word, of a command, of the endpoints; NULL:
+ * nothing. */
 static const struct {
     void (*all)(void);
     void (*one)(const struct command *command);
@@ -183,7 +199,7 @@ static const struct {
 } formats[] = {
     {overview, help_print, help_endpoint_print},
     {json_all, json_command, json_endpoint},
-    {NULL, manual_options, manual_endpoint_options},
+    {manual_statuses, manual_options, manual_endpoint_options},
     {complete_bash, NULL, NULL},
     {complete_zsh, NULL, NULL},
     {complete_fish, NULL, NULL},
@@ -216,12 +232,10 @@ static int help_run(const void *options, struct arguments arguments) {
         formats[i].one(command);
     else if (endpoint && formats[i].endpoint)
         formats[i].endpoint();
-    else if (!word && formats[i].all)
+    else if (!word)
         formats[i].all();
     else {
-        usage_error(&err, NULL,
-                    word ? "format %s is for all commands at once" : "format %s is for one command",
-                    help->format);
+        usage_error(&err, NULL, "format %s is for all commands at once", help->format);
         return report(&err);
     }
     return STATUS_OK;

@@ -21,7 +21,8 @@ void help_endpoint_print(void);
 /* The schemes of an option's bits, "tcp, unix". Returns buf. */
 const char *help_schemes(unsigned schemes, char *buf, size_t size);
 
-/* The generated sections in scdoc(5), a command's or the endpoints'. */
+/* The generated sections in scdoc(5): exit statuses, a command's options, the endpoints' options. */
+void manual_statuses(void);
 void manual_options(const struct command *command);
 void manual_endpoint_options(void);
 

@@ -1,9 +1,10 @@
 /* manual.c: the option sections of the manual pages, in scdoc(5), from the tables that the parser reads
- * by. docs/man/page.sh puts them in the place of a line @OPTIONS@. */
+ * by, and the table of exit statuses. docs/man/page.sh puts them in the place of a line @TABLE@. */
 #include <stdio.h>
 #include <string.h>
 
 #include "help.h"
+#include "output.h"
 
 /* Text with nothing in it that scdoc would take for a mark. */
 static void plain(const char *text) {
@@ -32,6 +33,22 @@ static void sentence(const char *text) {
         first = (char)(first - 'a' + 'A');
     printf("\t%c", first);
     plain(text + 1);
+}
+
+static void status(const char *number, const char *meaning) {
+    printf("*%s*\n", number);
+    sentence(meaning);
+    fputs(".\n\n", stdout);
+}
+
+void manual_statuses(void) {
+    char number[8];
+    status("0", "done, whole");
+    for (enum eye_fail fail = 0; fail < EYE_FAIL_MAX; fail++) {
+        snprintf(number, sizeof number, "%d", status_of(fail)->status);
+        status(number, status_of(fail)->meaning);
+    }
+    status("128+N", "ended by signal N, after an orderly end");
 }
 
 void manual_options(const struct command *command) {

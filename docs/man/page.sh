@@ -1,13 +1,13 @@
 #!/bin/sh
-# page.sh SCDOC SOCKEYE TEMPLATE [SUBJECT]: a manual page on standard output, with the options that
-# `sockeye help --format=scd SUBJECT` prints in the place of the line @OPTIONS@.
+# page.sh SCDOC SOCKEYE TEMPLATE [SUBJECT]: a manual page on standard output, with what
+# `sockeye help --format=scd SUBJECT` prints in the place of the line @TABLE@.
 set -eu
 
 scdoc=$1 sockeye=$2 template=$3 subject=${4:-}
-options=$(mktemp)
+table=$(mktemp)
 source=$(mktemp)
-trap 'rm -f "$options" "$source"' EXIT
+trap 'rm -f "$table" "$source"' EXIT
 
-[ -z "$subject" ] || "$sockeye" help --format=scd "$subject" >"$options"
-sed -e "/^@OPTIONS@\$/{r $options" -e 'd}' "$template" >"$source"
+"$sockeye" help --format=scd ${subject:+"$subject"} >"$table"
+sed -e "/^@TABLE@\$/{r $table" -e 'd}' "$template" >"$source"
 "$scdoc" <"$source"
