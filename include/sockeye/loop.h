@@ -33,6 +33,12 @@ struct eye_op {
 /* The directions of a descriptor or stream. */
 enum eye_way { EYE_IN, EYE_OUT };
 
+/* Bytes that the library lends. */
+struct eye_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+
 struct eye_loop_opts {
     const char *engine; /* "auto" or NULL, or the one to use and no other: see eye_engine_probe */
 };

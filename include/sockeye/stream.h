@@ -67,12 +67,6 @@ EYE_API eye_listener *eye_listener_free(eye_listener *listener);
  * recv(2). */
 EYE_API void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *done);
 
-/* Bytes that the library lends. */
-struct eye_bytes {
-    const uint8_t *data;
-    size_t size;
-};
-
 /* As eye_recv, but into a buffer of the loop's, which costs a waiting connection nothing: *ret_bytes
  * is valid until done returns. */
 EYE_API void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done);

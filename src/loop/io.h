@@ -2,7 +2,7 @@
 #ifndef SOCKEYE_IO_H
 #define SOCKEYE_IO_H
 
-#include <sockeye/stream.h>
+#include <sockeye/addr.h>
 
 #include "loop/loop.h"
 #include "loop/pipes.h"

@@ -2,8 +2,6 @@
 #ifndef SOCKEYE_PIPES_H
 #define SOCKEYE_PIPES_H
 
-#include <sockeye/stream.h>
-
 #include "loop/loop.h"
 
 struct kpipe {
