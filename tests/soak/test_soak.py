@@ -18,6 +18,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "30"))
 WARM_UP = 400
 THREADS = 4
 GROWTH_BYTES_MAX = 2 << 20
+POOL_ENDS_MAX = 2 * 16  # a relay keeps so many idle pipes to use them again
 
 
 def polite(sock, rng):
@@ -56,16 +57,23 @@ def visit_all(address, go_on):
         return sum(visitor.result() for visitor in visitors)
 
 
+def sorted_out(descriptors):
+    """The ends of pipes counted, all else as it is."""
+    others = {number: target for number, target in descriptors.items() if not target.startswith("pipe:")}
+    return len(descriptors) - len(others), others
+
+
 def soak(address, front, *behind):
     """Visits front for a while; neither its descriptors and memory nor those of the processes behind it
     may grow. Those see fewer visitors: one that is gone at once need not be passed on."""
     watched = (front, *behind)
+    pipe_ends = [sorted_out(one.descriptors())[0] for one in watched]
 
     def settle(visits):
         front.wait_events(visits, "closed", timeout=60)
         for one in behind:
             one.wait_events(len(one.wait_events(0, "connected")), "closed", timeout=60)
-        return [(one.descriptors(), one.resident_bytes()) for one in watched]
+        return [(*sorted_out(one.descriptors()), one.resident_bytes()) for one in watched]
 
     visits = visit_all(address, lambda count: count < WARM_UP // THREADS)
     before = settle(visits)
@@ -73,8 +81,10 @@ def soak(address, front, *behind):
     visits += visit_all(address, lambda _count: time.monotonic() < end)
     after = settle(visits)
     assert visits > 2 * WARM_UP, f"only {visits} visits"
-    for one, (open_before, size_before), (open_after, size_after) in zip(watched, before, after):
+    for one, fresh, (_, open_before, size_before), (ends, open_after, size_after) in zip(
+            watched, pipe_ends, before, after):
         assert open_after == open_before, one
+        assert ends <= fresh + POOL_ENDS_MAX, f"{ends} ends of pipes: {one}"
         assert size_after - size_before < GROWTH_BYTES_MAX, f"{size_before} to {size_after} bytes: {one}"
     assert len(front.wait_events(visits, "closed")) == visits, front
 
