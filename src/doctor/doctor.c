@@ -43,8 +43,7 @@ static enum eye_status status_of(int code) {
 /* ---- tries: 0 or more, or a negative code ---- */
 
 static int bind_loopback(int family, int v6only) {
-    AUTO_FD
-    int fd = sys_socket(family, SOCK_STREAM, 0);
+    AUTO_FD int fd = sys_socket(family, SOCK_STREAM, 0);
     if (fd < 0)
         return fd;
     struct eye_addr addr = {.len = sizeof addr.u.in, .u.in = {.sin_family = AF_INET}};
@@ -124,8 +123,7 @@ static int try_descriptors(char *detail, size_t size) {
 }
 
 static int try_somaxconn(char *detail, size_t size) {
-    AUTO_FD
-    int fd = open("/proc/sys/net/core/somaxconn", O_RDONLY | O_CLOEXEC);
+    AUTO_FD int fd = open("/proc/sys/net/core/somaxconn", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     char text[32] = "";

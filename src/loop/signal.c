@@ -109,8 +109,10 @@ void eye_signal(eye_loop *loop, eye_op *op, int signum, eye_done *done) {
     int r = signum > 0 && signum < NSIG ? 0 : -EINVAL;
     if (r == 0 && !loop->signals)
         r = signals_open(loop);
-    if (r == 0)
+    if (r == 0) {
+        assert(loop->signals);
         r = signal_take(loop, signum);
+    }
     if (r == 0 && !loop->signals->of[signum].arrived) {
         ring_append(&loop->signals->of[signum].tail, op);
         return;

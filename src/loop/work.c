@@ -172,6 +172,7 @@ static void mailbox_wait_done(eye_op *op, int64_t result) {
     while (work) {
         struct work *next = work->next;
         pthread_mutex_lock(&lock);
+        assert(mailbox->references > 1); /* the last one is the loop's */
         mailbox_release(mailbox);
         pthread_mutex_unlock(&lock);
         if (work->take)

@@ -14,8 +14,7 @@ struct eye_listener {
 
 static int listener_start(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
                           eye_listener *listener, struct eye_err *reterr) {
-    AUTO_FD
-    int fd = listener->scheme->socket(e, addr, true);
+    AUTO_FD int fd = listener->scheme->socket(e, addr, true);
     if (fd < 0)
         return net_fail(reterr, e, fd, true);
     int r = listener->scheme->bind(fd, e, addr, &listener->bound, reterr);

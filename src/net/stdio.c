@@ -64,13 +64,11 @@ static int take_over(eye_loop *loop, int fd, int access, unsigned *ret_flags) {
 }
 
 static int open_both(eye_loop *loop, eye_stream *stream) {
-    unsigned flags[2];
-    AUTO_FD
-    int in = take_over(loop, STDIN_FILENO, O_RDONLY, &flags[EYE_IN]);
+    unsigned flags[2] = {0};
+    AUTO_FD int in = take_over(loop, STDIN_FILENO, O_RDONLY, &flags[EYE_IN]);
     if (in < 0)
         return in;
-    AUTO_FD
-    int out = take_over(loop, STDOUT_FILENO, O_WRONLY, &flags[EYE_OUT]);
+    AUTO_FD int out = take_over(loop, STDOUT_FILENO, O_WRONLY, &flags[EYE_OUT]);
     if (out < 0)
         return out;
     int r = slot_open(loop, &stream->slot[EYE_IN], in, flags[EYE_IN]);

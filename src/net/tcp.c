@@ -43,8 +43,7 @@ static int bind_local(int fd, const struct eye_endpoint *e, const struct eye_add
 }
 
 static int tcp_socket(const struct eye_endpoint *e, const struct eye_addr *addr, bool listening) {
-    AUTO_FD
-    int fd = sys_socket(addr->u.sa.sa_family, SOCK_STREAM, IPPROTO_TCP);
+    AUTO_FD int fd = sys_socket(addr->u.sa.sa_family, SOCK_STREAM, IPPROTO_TCP);
     if (fd < 0)
         return fd;
     int r = set_options(fd, e, addr, listening);

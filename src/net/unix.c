@@ -15,8 +15,7 @@ static bool abstract(const struct eye_endpoint *e) {
 }
 
 static int unix_socket(const struct eye_endpoint *e, const struct eye_addr *addr, bool listening) {
-    AUTO_FD
-    int fd = sys_socket(addr->u.sa.sa_family, e->type, 0);
+    AUTO_FD int fd = sys_socket(addr->u.sa.sa_family, e->type, 0);
     if (fd < 0)
         return fd;
     int r = 0;
@@ -43,8 +42,7 @@ static int remove_stale(const struct eye_endpoint *e, const struct eye_addr *add
         err_cause(reterr, "%s is there already and is no socket; it is left alone", e->path);
         return -EADDRINUSE;
     }
-    AUTO_FD
-    int fd = sys_socket(AF_UNIX, e->type, 0);
+    AUTO_FD int fd = sys_socket(AF_UNIX, e->type, 0);
     if (fd < 0)
         return net_fail(reterr, e, fd, true);
     if (sys_connect(fd, addr) != -ECONNREFUSED) {
