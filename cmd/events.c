@@ -48,6 +48,14 @@ static void json_attempts(struct json *json, const struct eye_event *event) {
     json_close(json, ']');
 }
 
+static void json_exit(struct json *json, const struct eye_event *event) {
+    json_int(json, "pid", event->pid);
+    if (event->signum)
+        json_int(json, "signal", event->signum);
+    else
+        json_int(json, "status", event->status);
+}
+
 static void json_closed(struct json *json, const struct eye_event *event) {
     json_open(json, "bytes", '[');
     json_uint(json, NULL, event->bytes[0]);
@@ -85,6 +93,8 @@ static void write_json(struct events *events, const struct eye_event *event) {
     json_optional(&json, "local", event->local);
     if (event->attempt_count > 0)
         json_attempts(&json, event);
+    if (event->kind == EYE_EVENT_EXIT)
+        json_exit(&json, event);
     if (event->kind == EYE_EVENT_CLOSED)
         json_closed(&json, event);
     else if (event->error)
@@ -157,6 +167,13 @@ static void say_eof(struct events *events, const struct eye_event *event) {
         notice("%" PRIu64 ": the %s side has ended its sending", event->conn, side ? side : "");
 }
 
+static void say_exit(struct events *events, const struct eye_event *event) {
+    if (events->verbose && event->signum)
+        notice("%" PRIu64 ": process %" PRId64 " ended by signal %d", event->conn, event->pid, event->signum);
+    else if (events->verbose)
+        notice("%" PRIu64 ": process %" PRId64 " exited with %d", event->conn, event->pid, event->status);
+}
+
 static void say_closed(struct events *events, const struct eye_event *event) {
     if (event->error && !events->quiet && !events->one_shot)
         complain(events, event->error->text);
@@ -173,8 +190,12 @@ static void say_paused(struct events *events, const struct eye_event *event) {
 }
 
 static void (*const say[])(struct events *events, const struct eye_event *event) = {
-    [EYE_EVENT_LISTENING] = say_listening, [EYE_EVENT_CONNECTED] = say_connected, [EYE_EVENT_EOF] = say_eof,
-    [EYE_EVENT_CLOSED] = say_closed,       [EYE_EVENT_PAUSED] = say_paused,
+    [EYE_EVENT_LISTENING] = say_listening,
+    [EYE_EVENT_CONNECTED] = say_connected,
+    [EYE_EVENT_EOF] = say_eof,
+    [EYE_EVENT_EXIT] = say_exit,
+    [EYE_EVENT_CLOSED] = say_closed,
+    [EYE_EVENT_PAUSED] = say_paused,
 };
 _Static_assert(sizeof say / sizeof say[0] == EYE_EVENT_MAX, "a line for every event");
 

@@ -3,10 +3,11 @@
  *     [SCHEME[,OPTION...]:[//]]TARGET[,OPTION[=VALUE]]...
  *
  * tcp (the default): HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /..., ./...,
- * ../... and @...): a path or @ABSTRACT. stdio, or "-". Options stand after the target. A path may hold
- * commas: what follows a comma there is an option when it has an option's name, and options before the
- * colon make all that follows it the path. Option values, and only they, are percent-decoded: %2C is a comma
- * in one, and %3A a colon where the colon would end the options. */
+ * ../... and @...): a path or @ABSTRACT. exec: a command, run by the shell. stdio, or "-". fd: a number.
+ * file: a path. Options stand after the target. A path may hold commas: what follows a comma there is an
+ * option when it has an option's name, and options before the colon make all that follows it the path. A
+ * command is all that follows the colon. Option values, and only they, are percent-decoded: %2C is a comma in
+ * one, and %3A a colon where the colon would end the options. */
 #ifndef SOCKEYE_ENDPOINT_H
 #define SOCKEYE_ENDPOINT_H
 
@@ -16,7 +17,7 @@
 extern "C" {
 #endif
 
-enum eye_scheme { EYE_TCP, EYE_UNIX, EYE_STDIO, EYE_SCHEME_MAX };
+enum eye_scheme { EYE_TCP, EYE_UNIX, EYE_EXEC, EYE_STDIO, EYE_FD, EYE_FILE, EYE_SCHEME_MAX };
 
 /* Which end to be, where the text says it (`dial`, `listen`). */
 enum eye_role { EYE_ROLE_ANY, EYE_ROLE_DIAL, EYE_ROLE_LISTEN };
@@ -29,7 +30,8 @@ struct eye_endpoint {
     char *text;     /* as it was given; owned, like the next three */
     char *host;     /* tcp: a name or literal without brackets, "" for every address */
     char *port;     /* tcp: a number or a service's name */
-    char *path;     /* unix: a path, or '@' and an abstract name */
+    char *path;     /* unix: a path, or '@' and an abstract name; file: a path; exec: the command */
+    int fd;         /* fd: the number */
     bool bare_port; /* only a port was given, which names an endpoint to servers alone */
     bool any_host;  /* no host was given, or the unspecified IPv6 address: both families */
 
@@ -51,6 +53,8 @@ struct eye_endpoint {
     int type;      /* unix, type=: SOCK_STREAM or SOCK_SEQPACKET */
     unsigned mode; /* unix, mode=: the socket file's permissions; 0600 unless said */
     bool mode_said;
+    bool pipes, pty;     /* exec: two pipes or a terminal in the place of a socketpair */
+    bool append, create; /* file: to write to, at its end (O_APPEND), or anew (O_CREAT, O_TRUNC) */
 };
 
 /* Reads an endpoint. On success the caller owns *ret_endpoint, see eye_endpoint_done. Errors:

@@ -16,6 +16,7 @@ enum eye_event_kind {
     EYE_EVENT_LISTENING, /* endpoint, address, engine */
     EYE_EVENT_CONNECTED, /* conn, side, endpoint, peer, local, attempts when dialled */
     EYE_EVENT_EOF,       /* conn, side: that side has ended its sending */
+    EYE_EVENT_EXIT,      /* conn, side, pid, status or signum: a command has ended */
     EYE_EVENT_CLOSED,    /* conn, bytes, reason, error, ms, path */
     EYE_EVENT_PAUSED,    /* endpoint, error: not accepting until descriptors or memory are to be had */
     EYE_EVENT_MAX
@@ -43,7 +44,9 @@ struct eye_event {
     const char *endpoint, *address, *engine, *peer, *local;
     const struct eye_attempt *attempts;
     size_t attempt_count;
-    uint64_t bytes[2]; /* delivered: from FROM to TO, and from TO to FROM */
+    int64_t pid;
+    int status, signum; /* how it exited, or the signal that ended it */
+    uint64_t bytes[2];  /* delivered: from FROM to TO, and from TO to FROM */
     enum eye_reason reason;
     const struct eye_err *error; /* NULL where nothing failed */
     int64_t ms;

@@ -16,6 +16,7 @@ extern "C" {
 
 typedef struct eye_stream eye_stream;
 typedef struct eye_listener eye_listener;
+typedef struct eye_child eye_child;
 
 /* One address that was tried while dialling. */
 struct eye_attempt {
@@ -41,6 +42,10 @@ struct eye_dialled {
  * EYE_EAI_BASE + ..., EYE_ESYNTAX for a text that names no peer. stdio can be opened once: -EBUSY. */
 EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint,
                       struct eye_dialled *ret, eye_done *done);
+
+/* Whether this endpoint listens where either is possible, as FROM of a relay: tcp and unix do unless `dial`
+ * is said, an inherited descriptor that listens does. */
+EYE_API bool eye_endpoint_listens(const struct eye_endpoint *endpoint);
 
 /* Listens on an endpoint, blocking while a name resolves: a name listens on all its addresses, up to
  * max. Fills ret_listeners, which the caller owns, and returns their number, at least 1. The endpoint
@@ -87,7 +92,8 @@ EYE_API void eye_finish(eye_stream *stream, eye_op *op, eye_done *done);
  * operations. The stream must not be used from this call on. */
 EYE_API void eye_close(eye_stream *stream, eye_op *op, eye_done *done);
 
-/* As eye_close, but a peer over TCP sees a reset (RFC 9293, 3.10.5 ABORT) and no orderly end. */
+/* As eye_close, but a peer over TCP sees a reset (RFC 9293, 3.10.5 ABORT) and no orderly end, and a command
+ * that was not taken gets SIGHUP. */
 EYE_API void eye_abort(eye_stream *stream, eye_op *op, eye_done *done);
 
 /* The descriptor on which the kernel may move this stream's bytes itself that way (splice(2)), or -1. */
@@ -96,6 +102,29 @@ EYE_API int eye_stream_fd(const eye_stream *stream, enum eye_way way);
 /* The peer's and the local address. Errors: -ENOTSOCK, as getpeername(2). */
 EYE_API int eye_stream_peer(const eye_stream *stream, struct eye_addr *ret_addr);
 EYE_API int eye_stream_local(const eye_stream *stream, struct eye_addr *ret_addr);
+
+/* ---- the commands of exec endpoints ---- */
+
+/* The child at the other end of this stream, the caller's from then on; NULL where there is none. One that
+ * is not taken is reaped by the loop. */
+EYE_API eye_child *eye_stream_take_child(eye_stream *stream);
+
+EYE_API int64_t eye_child_pid(const eye_child *child);
+
+/* Completes with the child's wait(2) status once it has exited. Errors: as waitid(2). */
+EYE_API void eye_child_wait(eye_child *child, eye_op *op, eye_done *done);
+
+/* Sends it a signal. Errors: -ESRCH when it has exited; as pidfd_send_signal(2). */
+EYE_API int eye_child_kill(eye_child *child, int signum);
+
+/* Frees it; nobody may be waiting. One that still runs is reaped by the loop, which runs until then.
+ * Returns NULL. */
+EYE_API eye_child *eye_child_free(eye_child *child);
+
+/* Runs two commands by the shell, each one's standard input and output joined to the other's by a
+ * socketpair(2). The caller owns both children. */
+EYE_API int eye_pair(eye_loop *loop, const char *command_a, const char *command_b, eye_child *ret_children[2],
+                     struct eye_err *reterr);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,23 @@ void observe_connected(const struct eye_observer *observer, uint64_t conn, enum 
 /* Fills in how a connection failed that moved bytes: the kind of failure is told by the code. */
 int outcome_fail(struct eye_outcome *outcome, enum eye_reason reason, int code, const char *what);
 
+/* ---- children.c ---- */
+
+struct children;
+
+/* Takes the children of the streams of a join, which begin to be waited for; *ret_children is NULL where
+ * there are none. Errors: -ENOMEM (they are reaped all the same). */
+int children_take(eye_loop *loop, eye_stream *const sides[2], uint64_t conn,
+                  const struct eye_observer *observer, struct children **ret_children);
+/* Sends those that still run a signal. */
+void children_kill(struct children *children, int signum);
+/* Ends them: SIGTERM, and SIGKILL after a while. */
+void children_end(struct children *children);
+/* Completes with 0 when all have been reaped; cancelling ends them. */
+void children_wait(struct children *children, eye_op *op, eye_done *done);
+/* After that. */
+struct children *children_free(struct children *children);
+
 /* ---- await.c ---- */
 
 struct await;

@@ -2,12 +2,19 @@
  * listen are. */
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/list.h"
 #include "flow/flow.h"
 #include "loop/loop.h"
 #include "net/net.h"
+
+/* What a join with commands keeps, since they may outlive its streams. */
+struct leaving {
+    struct children *children;
+    struct eye_outcome outcome;
+};
 
 /* One peer and what it is joined to. */
 struct joint {
@@ -17,8 +24,9 @@ struct joint {
     eye_stream *from;            /* until the relay has it */
     struct eye_dialled *dialled; /* until TO is there */
     eye_relay *relay;
-    eye_op op;    /* one at a time: dialling TO, relaying, or closing FROM */
-    bool stopped; /* its time was up */
+    struct leaving *leaving; /* where it has commands */
+    eye_op op;               /* one at a time: dialling TO, relaying, waiting for commands, or closing FROM */
+    bool stopped;            /* its time was up */
 };
 
 struct eye_forward {
@@ -67,6 +75,10 @@ static void joint_end(struct joint *j, const struct eye_outcome *outcome) {
     forward_settle(f);
 }
 
+static uint64_t joint_conn(const struct joint *j) {
+    return j->peer ? eye_peer_conn(j->peer) : 1;
+}
+
 /* Its own words where its time was up: the codes then only say that it was cancelled. */
 static void joint_blame_stop(const struct joint *j, struct eye_outcome *outcome) {
     if (j->stopped)
@@ -92,6 +104,15 @@ static void joint_refuse(struct joint *j) {
     eye_abort(j->from, &j->op, from_closed);
 }
 
+static void children_done(eye_op *op, int64_t result) {
+    (void)result;
+    struct joint *j = eye_container_of(op, struct joint, op);
+    struct leaving *leaving = j->leaving;
+    children_free(leaving->children);
+    joint_end(j, &leaving->outcome);
+    free(leaving);
+}
+
 static void relay_done(eye_op *op, int64_t result) {
     (void)result;
     struct joint *j = eye_container_of(op, struct joint, op);
@@ -99,11 +120,38 @@ static void relay_done(eye_op *op, int64_t result) {
     eye_relay_outcome(j->relay, &outcome);
     joint_blame_stop(j, &outcome);
     j->relay = eye_relay_free(j->relay);
-    joint_end(j, &outcome);
+    if (!j->leaving) {
+        joint_end(j, &outcome);
+        return;
+    }
+    j->leaving->outcome = outcome;
+    if (j->stopped)
+        children_end(j->leaving->children);
+    else if (outcome.reason != EYE_REASON_END)
+        children_kill(j->leaving->children, SIGHUP);
+    children_wait(j->leaving->children, &j->op, children_done);
 }
 
 static int64_t shorter(int64_t a_ns, int64_t b_ns) {
     return a_ns > 0 && b_ns > 0 ? MIN(a_ns, b_ns) : MAX(a_ns, b_ns);
+}
+
+/* Takes the commands of both ends, if there are any. */
+static int joint_leaving(struct joint *j, eye_stream *to) {
+    eye_forward *f = j->forward;
+    if (f->opts.from->scheme != EYE_EXEC && f->opts.to->scheme != EYE_EXEC)
+        return 0;
+    struct leaving *leaving = calloc(1, sizeof *leaving);
+    if (!leaving)
+        return -ENOMEM;
+    int r = children_take(f->loop, (eye_stream *const[]){j->from, to}, joint_conn(j), f->opts.observer,
+                          &leaving->children);
+    if (r < 0) {
+        free(leaving);
+        return r;
+    }
+    j->leaving = leaving;
+    return 0;
 }
 
 static int joint_relay(struct joint *j, eye_stream *to) {
@@ -111,7 +159,7 @@ static int joint_relay(struct joint *j, eye_stream *to) {
     struct eye_relay_opts opts = {
         .idle_ns = shorter(f->opts.from->idle_ns, f->opts.to->idle_ns),
         .keep_b = f->keeps,
-        .conn = j->peer ? eye_peer_conn(j->peer) : 1,
+        .conn = joint_conn(j),
         .observer = f->opts.observer,
     };
     const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
@@ -124,8 +172,12 @@ static int joint_relay(struct joint *j, eye_stream *to) {
     if (f->keeps)
         opts.side[0].eof = EYE_EOF_CLOSE;
     int r = eye_relay_new(f->loop, j->from, to, &opts, &j->relay);
-    if (r < 0)
+    if (r == 0)
+        r = joint_leaving(j, to);
+    if (r < 0) {
+        j->relay = eye_relay_free(j->relay);
         return r;
+    }
     eye_relay_run(j->relay, &j->op, relay_done);
     return 0;
 }
@@ -146,8 +198,7 @@ static void to_done(eye_op *op, int64_t result) {
     }
     eye_stream *to = j->dialled->stream;
     if (f->opts.to->scheme != EYE_STDIO)
-        observe_connected(f->opts.observer, j->peer ? eye_peer_conn(j->peer) : 1, EYE_TO, f->opts.to, to,
-                          j->dialled);
+        observe_connected(f->opts.observer, joint_conn(j), EYE_TO, f->opts.to, to, j->dialled);
     if (f->keeps)
         f->kept = to;
     int r = joint_relay(j, to);
@@ -265,7 +316,7 @@ int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts, eye_for
     f->from = *opts->from;
     list_init(&f->joints);
     f->handler = (struct eye_handler){.stream = peer_stream, .user = f, .observer = opts->observer};
-    f->listens = opts->from->scheme != EYE_STDIO && opts->from->role != EYE_ROLE_DIAL;
+    f->listens = eye_endpoint_listens(opts->from);
     f->opts.once |= !f->listens;
     f->keeps = opts->to->scheme == EYE_STDIO && !f->opts.once;
     if (f->keeps)

@@ -5,7 +5,7 @@
 
 static const char *const event_names[] = {
     [EYE_EVENT_LISTENING] = "listening", [EYE_EVENT_CONNECTED] = "connected", [EYE_EVENT_EOF] = "eof",
-    [EYE_EVENT_CLOSED] = "closed",       [EYE_EVENT_PAUSED] = "paused",
+    [EYE_EVENT_EXIT] = "exit",           [EYE_EVENT_CLOSED] = "closed",       [EYE_EVENT_PAUSED] = "paused",
 };
 _Static_assert(ARRAY_LEN(event_names) == EYE_EVENT_MAX, "name every event");
 

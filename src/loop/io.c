@@ -48,6 +48,8 @@ static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
         return recv_message(slot, buf, size);
     size = MIN(size, (size_t)RECV_TURN_BYTES);
     int64_t n = slot->flags & SLOT_SOCKET ? sys_recv(slot->fd, buf, size) : sys_read(slot->fd, buf, size);
+    if (n == -EIO && (slot->flags & SLOT_TERMINAL))
+        return 0; /* the last who had it open has closed it */
     /* A short receive on a stream socket means that the next one would wait, and is not made. */
     if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_STREAM) && !(slot->flags & SLOT_ENDED))
         slot->ready &= (uint8_t)~WAY_IN;
@@ -150,8 +152,18 @@ static int64_t perform_wait_out(struct slot *slot, eye_op *op) {
     return wait_for(slot, POLLOUT);
 }
 
+/* A terminal has no half-close: its end-of-file character ends the input of a program that reads lines,
+ * said twice where the last line was not complete. */
+static int64_t finish_terminal(const struct slot *slot) {
+    static const char end_of_file[] = {4, 4};
+    int64_t n = sys_write(slot->fd, end_of_file, sizeof end_of_file);
+    return n == -EIO ? 0 : MIN(n, 0);
+}
+
 static int64_t perform_finish(struct slot *slot, eye_op *op) {
     (void)op;
+    if (slot->flags & SLOT_TERMINAL)
+        return finish_terminal(slot);
     if (slot->flags & SLOT_SOCKET)
         return shutdown(slot->fd, SHUT_WR) < 0 ? -errno : 0;
     slot->wanted = 0;

@@ -12,6 +12,7 @@
  * than letters, digits, '-', '_', '.' and those beyond ASCII; paths that do not fit a socket address
  * (unix(7)); and everything left over. Names are not looked up here. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,12 @@
 
 /* Ended by NULL, so that eye_nearest takes it. */
 static const char *const scheme_names[EYE_SCHEME_MAX + 1] = {
-    [EYE_TCP] = "tcp",
-    [EYE_UNIX] = "unix",
-    [EYE_STDIO] = "stdio",
+    [EYE_TCP] = "tcp",     [EYE_UNIX] = "unix", [EYE_EXEC] = "exec",
+    [EYE_STDIO] = "stdio", [EYE_FD] = "fd",     [EYE_FILE] = "file",
 };
 
 /* Names that later versions use, so that none of them becomes a host's name meanwhile. */
-static const char *const reserved_names[] = {"tls", "udp", "exec", "fd", "file"};
+static const char *const reserved_names[] = {"tls", "udp"};
 
 const char *eye_scheme_name(size_t scheme) {
     return scheme < EYE_SCHEME_MAX ? scheme_names[scheme] : NULL;
@@ -179,7 +179,7 @@ static int unknown_scheme(const struct parse *parse, size_t size) {
     if (nearest)
         err_cause(parse->reterr, "did you mean '%s'?", nearest);
     else
-        err_cause(parse->reterr, "the schemes are tcp, unix and stdio");
+        err_cause(parse->reterr, "the schemes are tcp, unix, exec, stdio, fd and file");
     return EYE_ESYNTAX;
 }
 
@@ -237,21 +237,55 @@ static int path_end_find(const struct parse *parse, size_t at, size_t *ret_end) 
     return 0;
 }
 
-static int unix_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
-    (void)scheme_said;
+/* Reads a path and the options behind it; *ret_end is where they began. */
+static int path_read(struct parse *parse, size_t at, bool options_before, size_t *ret_end) {
     size_t end = strlen(parse->text);
     int r = options_before ? 0 : path_end_find(parse, at, &end);
     if (r < 0)
         return r;
-    char *path = parse->endpoint->path = parse_copy(parse, at, end - at);
-    if (!path)
-        return -ENOMEM;
-    r = name_check_path(path, parse->text, parse->reterr);
+    if (end == at)
+        return parse_bad(parse, at, "no path");
+    *ret_end = end;
+    return (parse->endpoint->path = parse_copy(parse, at, end - at)) ? 0 : -ENOMEM;
+}
+
+static int unix_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
+    (void)scheme_said;
+    size_t end;
+    int r = path_read(parse, at, options_before, &end);
+    if (r < 0)
+        return r;
+    r = name_check_path(parse->endpoint->path, parse->text, parse->reterr);
     if (r < 0) {
         err_column(parse->reterr, at);
         return r;
     }
     return options_tail(parse, end);
+}
+
+static int file_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
+    (void)scheme_said;
+    size_t end;
+    int r = path_read(parse, at, options_before, &end);
+    return r < 0 ? r : options_tail(parse, end);
+}
+
+/* A command holds what it likes, so nothing stands behind it. */
+static int exec_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
+    (void)scheme_said, (void)options_before;
+    if (parse->text[at] == '\0')
+        return parse_bad(parse, at, "no command");
+    return (parse->endpoint->path = parse_copy(parse, at, strlen(parse->text) - at)) ? 0 : -ENOMEM;
+}
+
+static int fd_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
+    (void)scheme_said, (void)options_before;
+    size_t size = strcspn(parse->text + at, ",");
+    uint64_t number;
+    if (text_parse_uint(parse->text + at, size, INT_MAX, &number) < 0)
+        return parse_bad(parse, at, "'%.*s' is no descriptor's number", (int)MIN(size, 64), parse->text + at);
+    parse->endpoint->fd = (int)number;
+    return options_tail(parse, at + size);
 }
 
 static int stdio_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
@@ -264,9 +298,8 @@ static int stdio_read(struct parse *parse, bool scheme_said, size_t at, bool opt
 /* How a scheme's target is read, from a place on: scheme_said tells that the text began with the scheme's
  * name, options_before that options stood before the colon. */
 static int (*const target_readers[])(struct parse *, bool scheme_said, size_t at, bool options_before) = {
-    [EYE_TCP] = tcp_read,
-    [EYE_UNIX] = unix_read,
-    [EYE_STDIO] = stdio_read,
+    [EYE_TCP] = tcp_read,     [EYE_UNIX] = unix_read, [EYE_EXEC] = exec_read,
+    [EYE_STDIO] = stdio_read, [EYE_FD] = fd_read,     [EYE_FILE] = file_read,
 };
 _Static_assert(ARRAY_LEN(target_readers) == EYE_SCHEME_MAX, "a reader for every scheme");
 

@@ -181,6 +181,9 @@ static int read_cidr(const struct parse *parse, const struct option *option, con
 
 #define TCP       (1U << EYE_TCP)
 #define UNIX      (1U << EYE_UNIX)
+#define EXEC      (1U << EYE_EXEC)
+#define FILES     (1U << EYE_FILE)
+#define EVERY     ((1U << EYE_SCHEME_MAX) - 1)
 #define TO(field) .member = offsetof(struct eye_endpoint, field)
 
 static const struct option options[] = {
@@ -198,7 +201,7 @@ static const struct option options[] = {
     {"rcvbuf", "SIZE", "the socket's receive buffer", TCP | UNIX, .read = read_size, TO(rcvbuf_bytes)},
     {"timeout", "DURATION", "for connecting; 10s unless said", TCP | UNIX, .read = read_duration,
      TO(timeout_ns)},
-    {"idle", "DURATION", "end after so long without a byte", TCP | UNIX, .read = read_duration, TO(idle_ns)},
+    {"idle", "DURATION", "end after so long without a byte", EVERY, .read = read_duration, TO(idle_ns)},
     {"max", "N", "peers at once", TCP | UNIX, .read = read_int64, TO(peers_max)},
     {"allow", "CIDR", "only peers of this block; may be said often", TCP, .many = true, .read = read_cidr,
      TO(allow), .member_count = offsetof(struct eye_endpoint, allow_count)},
@@ -207,6 +210,11 @@ static const struct option options[] = {
     {"type", "stream|seqpacket", "the kind of socket; stream unless said", UNIX, .read = read_choice,
      TO(type), .choices = types},
     {"mode", "MODE", "the socket file's permissions; 0600 unless said", UNIX, .read = read_mode, TO(mode)},
+    {"pipes", NULL, "two pipes in the place of a socketpair", EXEC, .read = read_flag, TO(pipes)},
+    {"pty", NULL, "a terminal in the place of a socketpair", EXEC, .read = read_flag, TO(pty)},
+    {"append", NULL, "write to the file, at its end", FILES, .read = read_flag, TO(append)},
+    {"create", NULL, "write to the file, which is made or emptied first", FILES, .read = read_flag,
+     TO(create)},
 };
 
 _Static_assert(ARRAY_LEN(options) < 64, "one bit an option");

@@ -12,27 +12,29 @@ struct eye_listener {
     struct slot slot;
 };
 
-static int listener_start(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
-                          eye_listener *listener, struct eye_err *reterr) {
-    AUTO_FD int fd = listener->scheme->socket(e, addr, true);
+/* A socket that is bound and listens. */
+static int make_listening(const struct eye_endpoint *e, const struct eye_addr *addr, struct bound *ret_bound,
+                          struct eye_err *reterr) {
+    const struct scheme *scheme = scheme_of(e);
+    AUTO_FD int fd = scheme->socket(e, addr, true);
     if (fd < 0)
         return net_fail(reterr, e, fd, true);
-    int r = listener->scheme->bind(fd, e, addr, &listener->bound, reterr);
+    int r = scheme->bind(fd, e, addr, ret_bound, reterr);
     if (r < 0)
         return r;
     /* Linux cuts it to net.core.somaxconn. */
-    r = listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0 ? -errno : 0;
-    if (r == 0)
-        r = slot_open(loop, &listener->slot, fd, SLOT_SOCKET);
-    if (r < 0) {
-        if (listener->scheme->unbind)
-            listener->scheme->unbind(e, &listener->bound);
+    if (listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0) {
+        r = -errno;
+        if (scheme->unbind)
+            scheme->unbind(e, ret_bound);
         return net_fail(reterr, e, r, true);
     }
-    fd = -1; /* the slot's now */
-    return 0;
+    int ret_fd = fd;
+    fd = -1; /* the caller's now */
+    return ret_fd;
 }
 
+/* Listens on an address, or without one on a descriptor that listens already. */
 static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
                         eye_listener **ret_listener, struct eye_err *reterr) {
     eye_listener *listener = calloc(1, sizeof *listener);
@@ -40,10 +42,19 @@ static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const stru
         return net_fail(reterr, e, -ENOMEM, true);
     listener->endpoint = e;
     listener->scheme = scheme_of(e);
-    int r = listener_start(loop, e, addr, listener, reterr);
-    if (r < 0) {
+    int fd = addr ? make_listening(e, addr, &listener->bound, reterr)
+                  : listener->scheme->listening(loop, e, reterr);
+    if (fd < 0) {
         free(listener);
-        return r;
+        return fd;
+    }
+    int r = slot_open(loop, &listener->slot, fd, SLOT_SOCKET | (addr ? 0 : SLOT_SHARED));
+    if (r < 0) {
+        if (listener->scheme->unbind)
+            listener->scheme->unbind(e, &listener->bound);
+        close(fd);
+        free(listener);
+        return net_fail(reterr, e, r, true);
     }
     *ret_listener = listener;
     return 0;
@@ -82,6 +93,10 @@ static int listen_everywhere(eye_loop *loop, const struct eye_endpoint *e, eye_l
 
 int eye_listen(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_listeners, size_t max,
                struct eye_err *reterr) {
+    if (scheme_of(e)->listening) {
+        int r = listener_new(loop, e, NULL, ret_listeners, reterr);
+        return r < 0 ? r : 1;
+    }
     if (!scheme_of(e)->bind)
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: %s cannot listen", e->text,
                        eye_scheme_name(e->scheme));

@@ -12,6 +12,7 @@
 #include "loop/io.h"
 
 struct eye_stream {
+    eye_child *child;   /* of an exec endpoint, until it is taken */
     bool two;           /* slot[1] is there and carries EYE_OUT */
     struct slot slot[]; /* slot[0] carries EYE_IN, and both ways where there is one */
 };
@@ -22,6 +23,8 @@ static inline struct slot *stream_slot(const eye_stream *stream, enum eye_way wa
 
 /* A stream over fd, which it owns from then on; on failure fd stays the caller's. */
 int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream);
+/* The same over two descriptors, to read from and to write to. */
+int stream_new_two(eye_loop *loop, const int fds[2], const unsigned slot_flags[2], eye_stream **ret_stream);
 /* Closes and frees a stream that has no operation pending. */
 void stream_drop(eye_stream *stream);
 
@@ -44,10 +47,24 @@ struct scheme {
     /* Removes what bind left in the file system; NULL where it leaves nothing. */
     void (*unbind)(const struct eye_endpoint *endpoint, const struct bound *bound);
     unsigned (*slot_flags)(const struct eye_endpoint *endpoint);
+    /* Takes over a descriptor that listens already; NULL where bind makes one. */
+    int (*listening)(eye_loop *loop, const struct eye_endpoint *endpoint, struct eye_err *reterr);
 };
 
-extern const struct scheme scheme_tcp, scheme_unix, scheme_stdio;
+extern const struct scheme scheme_tcp, scheme_unix, scheme_exec, scheme_stdio, scheme_fd, scheme_file;
+bool fd_listens(int fd);
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint);
+
+/* ---- descriptors from elsewhere (inherit.c) ---- */
+
+/* A descriptor of our own for one way of an inherited one, and the flags of its slot. The caller puts
+ * /dev/null in the place of the inherited one (loop_null_over), so that the stream holds the last reference
+ * and closing it tells the other end. */
+int inherit_way(int fd, enum eye_way way, unsigned *ret_flags);
+/* The flags that a slot for this descriptor needs, whoever opened it: what it is, not how it was opened. */
+int inherit_flags(int fd, unsigned *ret_flags);
+/* Stands for a way that a descriptor does not have: reading ends at once, writing is a broken pipe. */
+int nowhere(enum eye_way way, unsigned *ret_flags);
 
 /* Which addresses an endpoint has: a copy of what the resolver must know, so that a helper thread may
  * outlive the endpoint. */

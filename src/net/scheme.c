@@ -7,14 +7,19 @@
 #include "net/net.h"
 
 static const struct scheme *const schemes[] = {
-    [EYE_TCP] = &scheme_tcp,
-    [EYE_UNIX] = &scheme_unix,
-    [EYE_STDIO] = &scheme_stdio,
+    [EYE_TCP] = &scheme_tcp,     [EYE_UNIX] = &scheme_unix, [EYE_EXEC] = &scheme_exec,
+    [EYE_STDIO] = &scheme_stdio, [EYE_FD] = &scheme_fd,     [EYE_FILE] = &scheme_file,
 };
 _Static_assert(ARRAY_LEN(schemes) == EYE_SCHEME_MAX, "a row for every scheme");
 
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint) {
     return schemes[endpoint->scheme];
+}
+
+bool eye_endpoint_listens(const struct eye_endpoint *endpoint) {
+    if (endpoint->scheme == EYE_FD)
+        return fd_listens(endpoint->fd);
+    return scheme_of(endpoint)->bind && endpoint->role != EYE_ROLE_DIAL;
 }
 
 int lookup_new(const struct eye_endpoint *endpoint, bool passive, struct lookup *ret_lookup) {

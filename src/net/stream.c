@@ -1,6 +1,7 @@
 /* stream.c: the operations of a stream, each handed to its slot. */
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "net/net.h"
@@ -18,11 +19,30 @@ int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_str
     return 0;
 }
 
+int stream_new_two(eye_loop *loop, const int fds[2], const unsigned slot_flags[2], eye_stream **ret_stream) {
+    eye_stream *stream = calloc(1, sizeof *stream + 2 * sizeof stream->slot[0]);
+    if (!stream)
+        return -ENOMEM;
+    stream->two = true;
+    for (int i = 0; i < 2; i++) {
+        int r = slot_open(loop, &stream->slot[i], fds[i], slot_flags[i]);
+        if (r < 0) {
+            if (i == 1)
+                slot_detach(&stream->slot[0]);
+            free(stream);
+            return r;
+        }
+    }
+    *ret_stream = stream;
+    return 0;
+}
+
 static void stream_close_fds(eye_stream *stream) {
     eye_loop *loop = stream->slot[0].loop;
     for (int i = 0; i <= stream->two; i++)
         close(stream->slot[i].fd);
     loop_reserve_take(loop);
+    eye_child_free(stream->child);
     free(stream);
 }
 
@@ -72,12 +92,20 @@ void eye_abort(eye_stream *stream, eye_op *op, eye_done *done) {
     const struct linger now = {.l_onoff = 1};
     for (int i = 0; i <= stream->two; i++)
         setsockopt(stream->slot[i].fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    if (stream->child)
+        eye_child_kill(stream->child, SIGHUP);
     eye_close(stream, op, done);
 }
 
 int eye_stream_fd(const eye_stream *stream, enum eye_way way) {
     const struct slot *slot = stream_slot(stream, way);
     return slot->flags & SLOT_SPLICE ? slot->fd : -1;
+}
+
+eye_child *eye_stream_take_child(eye_stream *stream) {
+    eye_child *child = stream->child;
+    stream->child = NULL;
+    return child;
 }
 
 static int stream_name(const eye_stream *stream, int (*name)(int, struct sockaddr *, socklen_t *),
