@@ -129,15 +129,24 @@ enum eye_eof {
     EYE_EOF_WAIT,  /* is passed on; then ends both ways when nothing has come for wait_ns */
 };
 
+/* What passes, for whoever wants to see it. */
+struct eye_tracer {
+    /* A side's bytes, as they were received; they are valid during the call. */
+    void (*bytes)(void *user, uint64_t conn, enum eye_side from, const void *data, size_t size);
+    void *user;
+};
+
 struct eye_relay_opts {
     struct {
         enum eye_eof eof;
         int64_t wait_ns;
+        bool crlf;   /* an LF that it sends becomes CR LF, unless a CR stands before it */
     } side[2];       /* a's end, b's end */
     int64_t idle_ns; /* ends both when nothing has moved for so long; 0: never */
     bool keep_b;     /* b is neither finished nor closed: it is the caller's again after done */
     uint64_t conn;   /* for the events */
     const struct eye_observer *observer;
+    const struct eye_tracer *tracer; /* or NULL; bytes that are seen are copied */
 };
 
 /* Joins a and b; takes both on success. Where both have a descriptor for it, the kernel moves the bytes
@@ -162,8 +171,10 @@ struct eye_forward_opts {
     struct {
         enum eye_eof eof;
         int64_t wait_ns;
-    } stdio; /* what the end of standard input does */
+        bool crlf;
+    } stdio; /* of standard input, as for a relay's side */
     const struct eye_observer *observer;
+    const struct eye_tracer *tracer;
 };
 
 /* For each peer of FROM: opens TO and joins the two. FROM listens if its scheme can (unless its role

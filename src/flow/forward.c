@@ -161,12 +161,14 @@ static int joint_relay(struct joint *j, eye_stream *to) {
         .keep_b = f->keeps,
         .conn = joint_conn(j),
         .observer = f->opts.observer,
+        .tracer = f->opts.tracer,
     };
     const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
     for (int i = 0; i < 2; i++)
         if (ends[i]->scheme == EYE_STDIO) {
             opts.side[i].eof = f->opts.stdio.eof;
             opts.side[i].wait_ns = f->opts.stdio.wait_ns;
+            opts.side[i].crlf = f->opts.stdio.crlf;
         }
     /* Where standard input goes to one peer after another, a peer that has ended has ended. */
     if (f->keeps)

@@ -32,6 +32,7 @@ struct way {
     bool copied;     /* some of the bytes, not spliced */
     bool discarding; /* the other side takes no more; what still comes goes nowhere */
     bool ended;
+    bool was_cr; /* the last byte was a CR, where LF becomes CR LF */
 };
 
 /* Ends the relay when nothing has moved for a while; made where one of the options wants it. */
@@ -282,8 +283,30 @@ static void send_done(eye_op *op, int64_t n) {
         way_next(w);
 }
 
+/* Sends the lent bytes with CR LF for LF. */
+static void way_send_lines(struct way *w) {
+    uint8_t *lines = malloc(2 * w->u.lent.size);
+    size_t size = 0;
+    if (!lines) {
+        relay_fail(w->relay, EYE_REASON_ERROR, -ENOMEM, side_name(w));
+        return;
+    }
+    for (size_t i = 0; i < w->u.lent.size; i++) {
+        uint8_t byte = w->u.lent.data[i];
+        if (byte == '\n' && !w->was_cr)
+            lines[size++] = '\r';
+        lines[size++] = byte;
+        w->was_cr = byte == '\r';
+    }
+    eye_send_copy(way_to(w), &w->op, lines, size, send_done);
+    free(lines);
+}
+
 static void recv_done(eye_op *op, int64_t n) {
     struct way *w = eye_container_of(op, struct way, op);
+    const struct eye_tracer *tracer = w->relay->opts.tracer;
+    if (n > 0 && tracer)
+        tracer->bytes(tracer->user, w->relay->opts.conn, w->side, w->u.lent.data, w->u.lent.size);
     if (!way_goes_on(w))
         return;
     if (n < 0)
@@ -292,6 +315,8 @@ static void recv_done(eye_op *op, int64_t n) {
         way_eof(w);
     else if (w->discarding)
         way_next(w);
+    else if (w->relay->opts.side[w->side == EYE_TO].crlf)
+        way_send_lines(w);
     else
         eye_send_copy(way_to(w), &w->op, w->u.lent.data, w->u.lent.size, send_done);
 }
@@ -434,8 +459,10 @@ static void way_next(struct way *w) {
     }
 }
 
-/* Asks the one question: may the kernel move these bytes? */
+/* Asks the one question: may the kernel move these bytes? Not where we have to see them. */
 static enum mode way_mode(const struct way *w) {
+    if (w->relay->opts.tracer || w->relay->opts.side[w->side == EYE_TO].crlf)
+        return MODE_COPY;
     if (eye_stream_fd(w->from, EYE_IN) < 0 || eye_stream_fd(way_to(w), EYE_OUT) < 0)
         return MODE_COPY;
     unsigned flags = way_slot(w, EYE_IN)->flags | way_slot(w, EYE_OUT)->flags;
