@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     struct eye_addr addr;
     if (!first || eye_endpoint_parse(argc > 1 ? argv[1] : "tcp:127.0.0.1:5566", &endpoint, &err) < 0 ||
         eye_loop_new(NULL, &loop, &err) < 0 || eye_listen(loop, &endpoint, &listener, 1, &err) < 0)
-        return fprintf(stderr, "%s\n", err.text), 1;
+        return free(first), fprintf(stderr, "%s\n", err.text), 1;
     if (eye_listener_addr(listener, &addr) == 0)
         printf("listening on port %u by %s\n", eye_addr_port(&addr), eye_loop_engine(loop)), fflush(stdout);
     accept_next(&first->op, 0);
