@@ -61,10 +61,10 @@ void help_print(const struct command *command) {
     printf("usage: sockeye %s [OPTION...]%s%s\n\n%s\n\nOptions:\n", command->name,
            command->arguments[0] ? " " : "", command->arguments, command->about);
     for (const struct option_row *const *row = command->options; *row; row++) {
-        char term[96] = "      ", synopsis[80];
-        if ((*row)->letter)
-            snprintf(term, sizeof term, "  -%c, ", (*row)->letter);
-        strcat(term, option_synopsis(*row, synopsis, sizeof synopsis));
+        char term[96], letter[] = "  -x, ", synopsis[80];
+        letter[3] = (*row)->letter;
+        snprintf(term, sizeof term, "%s%s", (*row)->letter ? letter : "      ",
+                 option_synopsis(*row, synopsis, sizeof synopsis));
         entry(stdout, term, (*row)->help, OPTION_WIDTH);
     }
     if (command->completes == COMPLETE_ENDPOINT)

@@ -165,6 +165,7 @@ struct parser {
 };
 
 static int value_error(const struct parser *p, const struct option_row *row, const char *value) {
+    assert(value); /* reading a flag does not fail */
     const char *wants = kinds[row->kind].wants ? kinds[row->kind].wants : row->value;
     const char *near = row->choices ? meant(value, strlen(value), row->choices) : NULL;
     char hint[96];

@@ -139,6 +139,8 @@ static int64_t perform_connect(struct slot *slot, eye_op *op) {
 
 static int64_t wait_for(const struct slot *slot, short events) {
     int r = sys_poll_now(slot->fd, events);
+    if (r > 0 && (r & POLLNVAL))
+        return -EBADF;
     return r == 0 ? -EAGAIN : r;
 }
 

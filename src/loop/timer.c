@@ -72,7 +72,9 @@ void eye_timer(eye_loop *loop, eye_op *op, int64_t deadline_ns, eye_done *done) 
         loop->timers.heap = heap;
         loop->timers.size = size;
     }
-    op_of(op)->u.timer.deadline_ns = deadline_ns;
+    /* One that has passed already counts from now, or it would be fired before those that are due, for
+     * ever where its done sets it again. */
+    op_of(op)->u.timer.deadline_ns = MAX(deadline_ns, loop->now_ns);
     op_of(op)->u.timer.order = loop->timers.order++;
     sift_up(loop, loop->timers.count++, op);
 }

@@ -2,15 +2,21 @@
 
 import contextlib
 import functools
+import hashlib
 import http.server
 import os
+import random
 import shutil
 import socket
+import struct
 import threading
 
 import pytest
 
 from processes import DEADLINE_S, Address
+
+LINGER_S = str(int(DEADLINE_S))  # how long socat waits for the other way's end; half a second unless said
+TCP_CLIENTS = ("nc", "ncat", "socat")
 
 
 def tool(*names):
@@ -94,6 +100,23 @@ class Peers:
             return _listening(process, path)
         return _listening(process, host, int(port))
 
+    # any of them, by name
+
+    def client(self, name, address, *args, **options):
+        """A client of an Address that sends its standard input, and then the end, and goes on printing
+        what comes."""
+        if name == "socat":
+            kind = "TCP" if address.port is not None else "UNIX-CONNECT"
+            return self.socat("-t", LINGER_S, *args, "-", f"{kind}:{address.text}", **options)
+        where = ("-U", address.host) if address.port is None else (address.host, address.port)
+        return getattr(self, name)(*(("-N",) if name == "nc" else ()), *args, *where, **options)
+
+    def listener(self, name, **options):
+        """A server of one client that does the same."""
+        if name == "socat":
+            return self.socat_listen("-", "-t", LINGER_S, **options)
+        return getattr(self, f"{name}_listen")(*(("-N",) if name == "nc" else ()), **options)
+
     # curl
 
     def curl(self, *args, **options):
@@ -169,3 +192,22 @@ def receive_exactly(sock, size):
         assert piece, f"the peer ended after {len(data)} of {size} bytes: {bytes(data[-80:])!r}"
         data += piece
     return bytes(data)
+
+
+def payload(size, seed=0):
+    """Bytes that do not repeat, the same at each call."""
+    return random.Random(seed).randbytes(size)
+
+
+def digest(data):
+    """The SHA-256 of bytes or of a file at a path."""
+    if isinstance(data, os.PathLike):
+        with open(data, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(data).hexdigest()
+
+
+def reset(sock):
+    """Closes a TCP connection by a reset."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()

@@ -1,7 +1,7 @@
 """Child processes for black-box tests: started, awaited by what they say, stopped, and accounted for.
 
-Nothing here sleeps. A test waits for an event (a line of output, a JSON event, an exit) and gives up
-at a deadline, and what it then raises holds all that the process had said.
+A test waits for an event (a line of output, a JSON event, an exit) and gives up at a deadline, and what
+it then raises holds all that the process had said.
 """
 
 import collections
@@ -40,6 +40,25 @@ def parse_address(text):
     if not match:
         return Address(text, None, text)
     return Address(match[1] or match[3] or "", int(match[2] or match[4]), text)
+
+
+def eventually(check, what, timeout=None):
+    """Waits until check() is true, for what nobody announces: looks again and again, until a deadline.
+    Returns what check() returned."""
+    deadline = time.monotonic() + (timeout or DEADLINE_S)
+    while not (found := check()):
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.005)
+    return found
+
+
+def never(check, what, seconds=0.15):
+    """Watches for a short while that check() stays false. What is not to happen has no event, and what
+    happens later than that passes unseen: a test says why it would have happened at once."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert not check(), f"came, and should not have: {what}"
+        time.sleep(0.005)
 
 
 class Collector:

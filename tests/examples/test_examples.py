@@ -1,0 +1,252 @@
+"""The programs under examples/, run as their readers would run them: real peers, ports of the kernel's
+choice, and an assertion on what each prints. $SOCKEYE_BUILD is the build folder that holds them."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import stat
+
+import pytest
+
+import peers as peers_module
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = pathlib.Path(os.environ.get("SOCKEYE_BUILD", ROOT / "build")) / "examples"
+
+LINES = b"Hello World\nand again\n"
+
+
+@pytest.fixture
+def example(start):
+    """example(name, *args) starts a program of examples/."""
+    def start_example(name, *args, **options):
+        return start(FOLDER / name, *args, **options)
+    return start_example
+
+
+@pytest.fixture
+def run_example(example):
+    """The same, to its end: returns exit status, standard output, standard error."""
+    def run(name, *args):
+        process = example(name, *args)
+        return process.wait(), process.stdout.decode(), process.stderr
+    return run
+
+
+def port_of(server):
+    """Waits until a server says where it listens; returns the port."""
+    return int(server.wait_stdout(r"listening on \S*?(?:port )?(\d+)(?: by \w+)?\n")[1])
+
+
+def talk(peers, *words, lines=LINES):
+    """nc sends lines, ends its sending, and gets them back."""
+    nc = peers.nc("-N", *words)
+    nc.send(lines)
+    nc.wait_stdout(re.escape(lines) + b"$")
+    nc.close_stdin()
+    assert nc.wait() == 0
+    assert nc.stdout == lines
+
+
+def hold_dialogues(peers, port):
+    """Two peers at once, each served while the other is there, and one in a hurry."""
+    a, b = peers.nc("-N", "127.0.0.1", port), peers.nc("-N", "127.0.0.1", port)
+    for peer, line in ((a, b"one\n"), (b, b"two\n"), (a, b"three\n"), (b, b"four\n")):
+        peer.send(line)
+        peer.wait_stdout(re.escape(line) + b"$")
+    for peer, lines in ((b, b"two\nfour\n"), (a, b"one\nthree\n")):
+        peer.close_stdin()
+        assert peer.wait() == 0
+        assert peer.stdout == lines
+    data = os.urandom(3_000_000)
+    with socket.create_connection(("127.0.0.1", port), 20) as hurried:
+        hurried.sendall(data[:1000])
+        assert peers_module.receive_exactly(hurried, 1000) == data[:1000]
+    big = peers.socat("-t20", "-", f"TCP4:127.0.0.1:{port}")
+    big.send(data)
+    big.close_stdin()
+    assert big.wait() == 0
+    assert big.stdout == data
+
+
+def needs_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this host has no IPv6: {error.strerror}")
+
+
+def test_every_program_is_built():
+    sources = {path.stem for path in (ROOT / "examples").glob("*.c")}
+    built = {path.name for path in FOLDER.iterdir() if path.is_file() and os.access(path, os.X_OK)}
+    assert sources == built
+
+
+# ---- rows 1 to 5: names and bytes ----
+
+def test_host_name(run_example):
+    status, out, err = run_example("01-host-name")
+    if status and "name" in err:
+        pytest.skip(f"this host does not resolve its own name: {err.strip()}")
+    assert status == 0
+    assert out.startswith(f"{socket.gethostname()} is ")
+    local = re.search(r"^localhost is \S+\n((?:    \S+\n)+)", out, re.M)
+    assert local and set(local[1].split()) & {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("text, line", [
+    ("192.0.2.244", "AF_INET 192.0.2.244"),
+    ("2001:db8:f00d::1:d", "AF_INET6 2001:db8:f00d::1:d, scope id 0"),
+    ("fe80::1%lo", f"AF_INET6 fe80::1%lo, scope id {socket.if_nametoindex('lo')}"),
+    ("::ffff:192.0.2.128", "AF_INET6 ::ffff:192.0.2.128, scope id 0"),
+    ("0xc000027b", "AF_INET 192.0.2.123"),
+    ("3221226198", "AF_INET 192.0.2.214"),
+])
+def test_resolve(run_example, text, line):
+    assert run_example("02-resolve", text) == (0, line + "\n", "")
+
+
+def test_resolve_says_what_is_invalid_and_goes_on(run_example):
+    status, out, err = run_example("02-resolve", "10.0.0.256", "192.0.2.1")
+    assert (status, out) == (3, "AF_INET 192.0.2.1\n")
+    assert err.startswith("invalid: 10.0.0.256: ")
+
+
+def test_byte_order(run_example):
+    status, out, _ = run_example("03-byte-order")
+    assert status == 0
+    swapped = "little" in out.splitlines()[0]
+    for bits, number in ((16, 256), (32, 16777216), (64, 1 << 56)):
+        memory = " ".join(["00"] * (bits // 8 - 1) + ["01"])
+        assert f"{bits} bits: {number if swapped else 1}, in memory {memory}\n" in out
+    assert "and back: 1 1 1\n" in out
+    assert out.endswith("port 5566, in memory 15 be\n")
+
+
+@pytest.mark.parametrize("text, hexadecimal", [
+    ("127.0.0.1", "7f000001"),
+    ("255.255.255.255", "ffffffff"),
+    ("::1", "00000000000000000000000000000001"),
+    ("2001:db8::1:d", "20010db800000000000000000001000d"),
+])
+def test_address_bytes(run_example, text, hexadecimal):
+    assert run_example("04-address-bytes", text) == (0, f"{text} = {hexadecimal} = {text}\n", "")
+
+
+@pytest.mark.parametrize("text", ["127.0.0.256", "1.2.3", "@abstract", ""])
+def test_what_is_no_address(run_example, text):
+    status, out, err = run_example("04-address-bytes", text)
+    assert (status, out) == (1, "")
+    assert err
+
+
+@pytest.mark.parametrize("text, group, local", [
+    ("00:11:32:3c:c3:0b", "unicast", "universal"),
+    ("00-11-32-3C-C3-0B", "unicast", "universal"),
+    ("0011.323c.c30b", "unicast", "universal"),
+    ("0011323cc30b", "unicast", "universal"),
+    ("33:33:00:00:00:01", "group", "local"),
+    ("02:00:00:00:00:01", "unicast", "local"),
+])
+def test_mac_bytes(run_example, text, group, local):
+    bare = re.sub("[^0-9a-f]", "", text.lower())
+    pairs, fours = re.findall("..", bare), re.findall("....", bare)
+    lines = [":".join(pairs), "-".join(pairs), ".".join(fours), bare, f"{group}, {local}"]
+    assert run_example("05-mac-bytes", text) == (0, "\n".join(lines) + "\n", "")
+
+
+@pytest.mark.parametrize("text", ["", "0011323cc30", "0011323cc30bb", "00:11:32:3c:c3", "00:11-32:3c:c3:0b",
+                                  "00:11:32:3c:c3:0b:", "0g:11:32:3c:c3:0b", "001132.3cc30b"])
+def test_what_is_no_mac(run_example, text):
+    status, out, err = run_example("05-mac-bytes", text)
+    assert (status, out, err) == (1, "", f"{text}: not a MAC address\n")
+
+
+# ---- rows 6 to 9, 19 to 21, 23: TCP echo ----
+
+@pytest.mark.parametrize("words", [["06-tcp-echo"], ["09-server-framework"], ["23-selectors"],
+                                   ["21-engines", "select"], ["21-engines", "poll"],
+                                   ["21-engines", "epoll"]], ids=" ".join)
+def test_echo(example, peers, words):
+    server = example(*words, "tcp:127.0.0.1:0")
+    port = port_of(server)
+    talk(peers, "127.0.0.1", port)
+    hold_dialogues(peers, port)
+    assert server.running()
+    if words[0] == "21-engines":
+        assert server.stdout.endswith(f" by {words[1]}\n".encode())
+
+
+def test_echo_tells_of_connections(example, peers):
+    server = example("06-tcp-echo", "tcp:127.0.0.1:0")
+    port = port_of(server)
+    talk(peers, "127.0.0.1", port)
+    server.wait_stdout(r"1: connected from 127\.0\.0\.1:\d+\n1: end, 22 bytes received, 22 sent\n")
+    with socket.create_connection(("127.0.0.1", port), 20) as rude:
+        rude.sendall(b"x")
+        assert peers_module.receive_exactly(rude, 1) == b"x"
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    server.wait_stdout(r"2: reset, 1 bytes received, 1 sent\n")
+
+
+def test_echo_on_ipv6(example, peers):
+    needs_ipv6()
+    server = example("07-tcp-echo-ipv6", "tcp:[::1]:0")
+    port = port_of(server)
+    talk(peers, "-6", "::1", port, lines=b"Hello IPv6\n")
+    server.wait_stdout(r"\[::1\]:\d+ \(scope id 0\) sent 11 bytes\n")
+
+
+def test_one_socket_for_both_families(example, peers):
+    needs_ipv6()
+    server = example("08-both-families", "tcp:[::]:0")
+    port = port_of(server)
+    talk(peers, "-4", "127.0.0.1", port, lines=b"Hello IPv4\n")
+    talk(peers, "-6", "::1", port, lines=b"Hello IPv6\n")
+    server.wait_stdout(r"\[::ffff:127\.0\.0\.1\]:\d+ came by IPv4\n\[::1\]:\d+ came by IPv6\n")
+
+
+def test_v6only_refuses_ipv4(example, peers):
+    needs_ipv6()
+    port = port_of(example("08-both-families", "tcp:[::]:0,v6only"))
+    assert peers.nc("-N", "-4", "127.0.0.1", port).wait() == 1
+    talk(peers, "-6", "::1", port, lines=b"Hello IPv6\n")
+
+
+def test_engines_are_listed(run_example):
+    status, out, err = run_example("21-engines")
+    assert (status, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["epoll", "poll", "select"]
+
+
+def test_an_engine_that_is_not_there(run_example):
+    status, out, err = run_example("21-engines", "wormhole", "tcp:127.0.0.1:0")
+    assert (status, out) == (1, "")
+    assert err.startswith("engine wormhole: ")
+
+
+def test_an_endpoint_that_is_wrong(run_example):
+    status, out, err = run_example("06-tcp-echo", "tcq:127.0.0.1:0")
+    assert (status, out) == (1, "")
+    assert "tcq" in err
+
+
+# ---- row 16: Unix domain sockets ----
+
+def test_unix_echo(example, peers, tmp_path):
+    path = tmp_path / "domain.sock"
+    server = example("16-unix-echo", f"unix:{path}")
+    server.wait_stdout(r"listening on .*domain\.sock\n")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    talk(peers, "-U", path, lines=b"Hello\n")
+    second = example("16-unix-echo", f"unix:{path}")
+    assert second.wait() == 1
+    assert "a live server listens there" in second.stderr
+    talk(peers, "-U", path, lines=b"still there\n")
+    server.kill(signal.SIGTERM)
+    assert server.wait() == 0
+    assert server.stdout.endswith(b"ended in good order\n")
+    assert not path.exists()
+    assert second.stdout == b""
