@@ -10,6 +10,9 @@
 #include "loop/loop.h"
 #include "net/net.h"
 
+#define DATAGRAM_WAIT_NS (1 * NS_PER_S)
+#define DATAGRAM_IDLE_NS (60 * NS_PER_S) /* a sender that says nothing for so long has gone */
+
 /* What a join with commands keeps, since they may outlive its streams. */
 struct leaving {
     struct children *children;
@@ -159,17 +162,28 @@ static int joint_relay(struct joint *j, eye_stream *to) {
     struct eye_relay_opts opts = {
         .idle_ns = shorter(f->opts.from->idle_ns, f->opts.to->idle_ns),
         .keep_b = f->keeps,
+        .names = {f->opts.from->text, f->opts.to->text},
         .conn = joint_conn(j),
         .observer = f->opts.observer,
         .tracer = f->opts.tracer,
     };
     const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         if (ends[i]->scheme == EYE_STDIO) {
             opts.side[i].eof = f->opts.stdio.eof;
             opts.side[i].wait_ns = f->opts.stdio.wait_ns;
             opts.side[i].crlf = f->opts.stdio.crlf;
         }
+        /* Datagrams have no end to wait for. */
+        if (opts.side[i].eof == EYE_EOF_HALF && eye_endpoint_endless(ends[!i])) {
+            opts.side[i].eof = EYE_EOF_WAIT;
+            opts.side[i].wait_ns = DATAGRAM_WAIT_NS;
+        }
+    }
+    if (eye_endpoint_endless(f->opts.from) && j->peer) {
+        opts.idle_ns = opts.idle_ns > 0 ? opts.idle_ns : DATAGRAM_IDLE_NS;
+        opts.idle_ends = true;
+    }
     /* Where standard input goes to one peer after another, a peer that has ended has ended. */
     if (f->keeps)
         opts.side[0].eof = EYE_EOF_CLOSE;

@@ -150,7 +150,9 @@ static void way_end(struct way *w) {
 }
 
 static const char *side_name(const struct way *w) {
-    return w->side == EYE_FROM ? "the first end" : "the second end";
+    static const char *const places[] = {"the first end", "the second end"};
+    int i = w->side == EYE_TO;
+    return w->relay->opts.names[i] ? w->relay->opts.names[i] : places[i];
 }
 
 /* ---- one way ---- */
@@ -246,6 +248,8 @@ static void way_source_failed(struct way *w, int64_t code) {
         way_end(w);
     else if (code == -ECONNRESET || code == -EPIPE)
         relay_fail(w->relay, EYE_REASON_RESET, -ECONNRESET, side_name(w));
+    else if (code == -ECONNREFUSED) /* how a datagram that found nobody comes back (udp(7)) */
+        relay_fail(w->relay, EYE_REASON_REFUSED, code, side_name(w));
     else
         relay_fail(w->relay, code == EYE_ETRUNCATED ? EYE_REASON_TRUNCATED : EYE_REASON_ERROR, code,
                    side_name(w));
@@ -256,8 +260,9 @@ static void way_sink_failed(struct way *w, int64_t code) {
     eye_relay *relay = w->relay;
     const struct way *other = way_other(w);
     way_put_pipe(w, false);
-    if (code == -ECONNRESET) {
-        relay_fail(relay, EYE_REASON_RESET, code, side_name(other));
+    if (code == -ECONNRESET || code == -ECONNREFUSED) {
+        relay_fail(relay, code == -ECONNRESET ? EYE_REASON_RESET : EYE_REASON_REFUSED, code,
+                   side_name(other));
     } else if (code == -EPIPE) {
         /* Reading on, for nothing, lets the source finish what it gives the other way. */
         relay_blame(relay, EYE_REASON_TRUNCATED, code, side_name(other));
@@ -311,11 +316,11 @@ static void recv_done(eye_op *op, int64_t n) {
         return;
     if (n < 0)
         way_source_failed(w, n);
-    else if (n == 0)
+    else if (n == 0 && !eye_stream_endless(w->from))
         way_eof(w);
-    else if (w->discarding)
-        way_next(w);
-    else if (w->relay->opts.side[w->side == EYE_TO].crlf)
+    else if (w->discarding || (n == 0 && !eye_stream_endless(way_to(w))))
+        way_next(w); /* an empty datagram is nothing to a byte stream */
+    else if (n > 0 && w->relay->opts.side[w->side == EYE_TO].crlf)
         way_send_lines(w);
     else
         eye_send_copy(way_to(w), &w->op, w->u.lent.data, w->u.lent.size, send_done);
@@ -514,7 +519,7 @@ void eye_relay_run(eye_relay *relay, eye_op *op, eye_done *done) {
     relay->op = op;
     relay->last_ns = relay->loop->now_ns;
     if (relay->opts.idle_ns > 0)
-        quiet_start(relay, relay->opts.idle_ns, false);
+        quiet_start(relay, relay->opts.idle_ns, relay->opts.idle_ends);
     for (int i = 0; i < 2; i++)
         way_next(&relay->way[i]);
 }

@@ -11,18 +11,22 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "flow/datagrams.h"
 #include "flow/flow.h"
 #include "loop/loop.h"
 #include "net/net.h"
 
-#define PAUSE_NS      (100 * NS_PER_MS)
-#define TELL_PAUSE_NS NS_PER_S
+#define DATAGRAM_PEERS_MAX 1024
+#define PAUSE_NS           (100 * NS_PER_MS)
+#define TELL_PAUSE_NS      NS_PER_S
 
 struct port {
     eye_server *server;
     eye_listener *listener;
-    eye_op op;       /* accept */
-    eye_op pause_op; /* timer */
+    struct datagram_service *datagrams; /* where a data handler serves datagrams: in the place of accepting */
+    eye_peer *sender;                   /* stands for each datagram's sender in turn */
+    eye_op op;                          /* accept */
+    eye_op pause_op;                    /* timer */
     eye_stream *stream;
 };
 
@@ -33,7 +37,7 @@ struct eye_server {
     struct port ports[EYE_LISTENER_MAX];
     size_t port_count;
     struct list peers;
-    int64_t peer_count;
+    int64_t peer_count, peers_max;
     uint64_t conns;
     int64_t told_ns; /* when the observer last heard of a pause */
     bool stopping;
@@ -51,8 +55,11 @@ struct eye_peer {
     struct list node;
     eye_server *server;
     void *user;
-    eye_stream *stream; /* a data handler's */
-    eye_op op;          /* its receive, send, finish or close: one at a time */
+    union {
+        eye_stream *stream;                 /* a data handler's */
+        struct datagram_service *datagrams; /* of a port's sender, whose conn is 0 */
+    };
+    eye_op op; /* its receive, send, finish or close: one at a time */
     union {
         struct eye_bytes lent;
         struct {
@@ -90,7 +97,9 @@ void *eye_peer_user(const eye_peer *peer) {
 }
 
 int eye_peer_addr(const eye_peer *peer, struct eye_addr *ret_addr) {
-    return peer->stream ? eye_stream_peer(peer->stream, ret_addr) : -ENOTCONN;
+    if (peer->conn == 0)
+        *ret_addr = *datagrams_peer(peer->datagrams);
+    return peer->conn == 0 ? 0 : peer->stream ? eye_stream_peer(peer->stream, ret_addr) : -ENOTCONN;
 }
 
 void eye_peer_end(eye_peer *peer, const struct eye_outcome *outcome) {
@@ -205,6 +214,10 @@ static void peer_send_done(eye_op *op, int64_t n) {
 }
 
 void eye_peer_send(eye_peer *peer, const void *buf, size_t size) {
+    if (peer->conn == 0) {
+        datagrams_answer(peer->datagrams, buf, size);
+        return;
+    }
     if (peer->ending || size == 0)
         return;
     if (!eye_op_pending(&peer->op)) {
@@ -344,14 +357,74 @@ static void accept_done(eye_op *op, int64_t result) {
     server_settle(server);
 }
 
+/* ---- datagrams ---- */
+
+static void port_datagram(void *user, struct eye_bytes bytes) {
+    struct port *port = user;
+    port->server->handler->data(port->sender, bytes);
+}
+
+static bool port_admits(void *user, const struct eye_addr *peer) {
+    return eye_endpoint_admits(((struct port *)user)->server->endpoint, peer);
+}
+
+static void port_ended(void *user) {
+    server_settle(((struct port *)user)->server);
+}
+
+static int port_take_datagrams(struct port *port) {
+    const struct datagram_client client = {
+        .datagram = port_datagram, .ended = port_ended, .admits = port_admits, .user = port};
+    port->sender = calloc(1, sizeof *port->sender);
+    port->datagrams = datagrams_new(port->listener, &client);
+    if (!port->sender || !port->datagrams)
+        return -ENOMEM;
+    *port->sender = (eye_peer){.server = port->server, .datagrams = port->datagrams};
+    return 0;
+}
+
+static void ports_free(eye_server *server) {
+    for (size_t i = 0; i < server->port_count; i++) {
+        eye_listener_free(server->ports[i].listener);
+        datagrams_free(server->ports[i].datagrams);
+        free(server->ports[i].sender);
+    }
+}
+
+/* Fills in the ports; nothing is under way on them yet. */
+static int ports_open(eye_server *server, struct eye_err *reterr) {
+    const struct eye_endpoint *endpoint = server->endpoint;
+    bool datagrams = eye_endpoint_endless(endpoint);
+    if (datagrams && endpoint->scheme == EYE_UNIX && !server->handler->data)
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+                       "%s: senders of Unix datagrams cannot be told apart", endpoint->text);
+    eye_listener *listeners[EYE_LISTENER_MAX];
+    int r = eye_listen(server->loop, endpoint, listeners, EYE_LISTENER_MAX, reterr);
+    if (r < 0)
+        return r;
+    server->port_count = (size_t)r;
+    r = 0;
+    for (size_t i = 0; i < server->port_count; i++) {
+        struct port *port = &server->ports[i];
+        port->server = server;
+        port->listener = listeners[i];
+        if (datagrams && server->handler->data && r == 0)
+            r = port_take_datagrams(port);
+    }
+    if (r == 0)
+        return 0;
+    ports_free(server);
+    return err_set(reterr, r, EYE_FAIL_OTHER, "%s: %s", endpoint->text, eye_strerror(r));
+}
+
 /* Accepts on every port that may, or on none while max= peers are there. */
 static void ports_go_on(eye_server *server) {
-    bool full = server->endpoint->peers_max > 0 && server->peer_count >= server->endpoint->peers_max;
+    bool full = server->peers_max > 0 && server->peer_count >= server->peers_max;
     for (size_t i = 0; i < server->port_count && !server->stopping; i++) {
         struct port *port = &server->ports[i];
         if (full)
             eye_cancel(server->loop, &port->op);
-        else if (!eye_op_pending(&port->op) && !eye_op_pending(&port->pause_op))
+        else if (!port->datagrams && !eye_op_pending(&port->op) && !eye_op_pending(&port->pause_op))
             eye_accept(port->listener, &port->op, &port->stream, accept_done);
     }
 }
@@ -365,18 +438,20 @@ int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct 
     server->loop = loop;
     server->endpoint = endpoint;
     server->handler = handler;
+    server->peers_max = endpoint->peers_max;
+    /* Anybody can make a peer by a datagram, so their number has a bound of its own. */
+    if (eye_endpoint_endless(endpoint) && server->peers_max == 0)
+        server->peers_max = DATAGRAM_PEERS_MAX;
     list_init(&server->peers);
-    eye_listener *listeners[EYE_LISTENER_MAX];
-    int r = eye_listen(loop, endpoint, listeners, EYE_LISTENER_MAX, reterr);
+    int r = ports_open(server, reterr);
     if (r < 0) {
         free(server);
         return r;
     }
-    server->port_count = (size_t)r;
     for (size_t i = 0; i < server->port_count; i++) {
-        server->ports[i].server = server;
-        server->ports[i].listener = listeners[i];
-        observe_listening(handler->observer, loop, endpoint, listeners[i]);
+        observe_listening(handler->observer, loop, endpoint, server->ports[i].listener);
+        if (server->ports[i].datagrams)
+            datagrams_start(server->ports[i].datagrams);
     }
     ports_go_on(server);
     *ret_server = server;
@@ -399,7 +474,8 @@ static void peers_end(eye_server *server) {
 
 static bool server_busy(const eye_server *server) {
     for (size_t i = 0; i < server->port_count; i++)
-        if (eye_op_pending(&server->ports[i].op) || eye_op_pending(&server->ports[i].pause_op))
+        if (eye_op_pending(&server->ports[i].op) || eye_op_pending(&server->ports[i].pause_op) ||
+            (server->ports[i].datagrams && datagrams_busy(server->ports[i].datagrams)))
             return true;
     return server->peer_count > 0;
 }
@@ -447,6 +523,7 @@ eye_server *eye_server_free(eye_server *server) {
     if (!server)
         return NULL;
     assert(!server_busy(server) && !server->stop_op);
+    ports_free(server);
     free(server);
     return NULL;
 }

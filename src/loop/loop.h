@@ -88,6 +88,7 @@ enum slot_flags {
     SLOT_UNWATCHABLE = 256, /* no backend can wait for it, and it needs none: a regular file */
     SLOT_SPLICE = 512,      /* the kernel may move its bytes by splice(2) */
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
+    SLOT_ENDLESS = 4096,    /* a datagram socket: a receive of 0 is an empty message and no end */
     SLOT_TERMINAL = 2048,   /* a terminal's master side: ends by its own rules (pty(7)) */
 };
 

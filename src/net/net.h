@@ -11,10 +11,13 @@
 
 #include "loop/io.h"
 
+struct inbox;
+
 struct eye_stream {
-    eye_child *child;   /* of an exec endpoint, until it is taken */
-    bool two;           /* slot[1] is there and carries EYE_OUT */
-    struct slot slot[]; /* slot[0] carries EYE_IN, and both ways where there is one */
+    struct inbox *inbox; /* of a datagram listener's peer, or NULL */
+    eye_child *child;    /* of an exec endpoint, until it is taken */
+    bool two;            /* slot[1] is there and carries EYE_OUT */
+    struct slot slot[];  /* slot[0] carries EYE_IN, and both ways where there is one */
 };
 
 static inline struct slot *stream_slot(const eye_stream *stream, enum eye_way way) {
@@ -51,8 +54,11 @@ struct scheme {
     int (*listening)(eye_loop *loop, const struct eye_endpoint *endpoint, struct eye_err *reterr);
 };
 
-extern const struct scheme scheme_tcp, scheme_unix, scheme_exec, scheme_stdio, scheme_fd, scheme_file;
+extern const struct scheme scheme_tcp, scheme_udp, scheme_unix, scheme_exec, scheme_stdio, scheme_fd,
+    scheme_file;
 bool fd_listens(int fd);
+/* The socket on which a listener's datagrams come. */
+struct slot *listener_slot(eye_listener *listener);
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint);
 
 /* ---- descriptors from elsewhere (inherit.c) ---- */

@@ -7,8 +7,9 @@
 #include "net/net.h"
 
 static const struct scheme *const schemes[] = {
-    [EYE_TCP] = &scheme_tcp,     [EYE_UNIX] = &scheme_unix, [EYE_EXEC] = &scheme_exec,
-    [EYE_STDIO] = &scheme_stdio, [EYE_FD] = &scheme_fd,     [EYE_FILE] = &scheme_file,
+    [EYE_TCP] = &scheme_tcp,   [EYE_UDP] = &scheme_udp,     [EYE_UNIX] = &scheme_unix,
+    [EYE_EXEC] = &scheme_exec, [EYE_STDIO] = &scheme_stdio, [EYE_FD] = &scheme_fd,
+    [EYE_FILE] = &scheme_file,
 };
 _Static_assert(ARRAY_LEN(schemes) == EYE_SCHEME_MAX, "a row for every scheme");
 
@@ -22,8 +23,16 @@ bool eye_endpoint_listens(const struct eye_endpoint *endpoint) {
     return scheme_of(endpoint)->bind && endpoint->role != EYE_ROLE_DIAL;
 }
 
+bool eye_endpoint_endless(const struct eye_endpoint *endpoint) {
+    const struct scheme *scheme = scheme_of(endpoint);
+    return scheme->slot_flags && (scheme->slot_flags(endpoint) & SLOT_ENDLESS);
+}
+
 int lookup_new(const struct eye_endpoint *endpoint, bool passive, struct lookup *ret_lookup) {
     struct lookup lookup = {.scheme = endpoint->scheme, .family = endpoint->family, .passive = passive};
+    /* A group of IPv4 can be joined on a socket of IPv4 only. */
+    if (endpoint->join && endpoint->join->u.sa.sa_family == AF_INET)
+        lookup.family = 4;
     if (endpoint->scheme == EYE_UNIX) {
         size_t size = strlen(endpoint->path);
         lookup.unix_addr.u.un.sun_family = AF_UNIX;
@@ -62,8 +71,10 @@ int lookup_run(const struct lookup *lookup, bool numeric, struct eye_addrs *ret_
         *ret_addrs = (struct eye_addrs){.list = list, .count = 1};
         return 0;
     }
-    struct eye_resolve_opts opts = {
-        .family = lookup->family, .protocol = IPPROTO_TCP, .passive = lookup->passive, .numeric = numeric};
+    struct eye_resolve_opts opts = {.family = lookup->family,
+                                    .protocol = lookup->scheme == EYE_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+                                    .passive = lookup->passive,
+                                    .numeric = numeric};
     return eye_resolve(*lookup->host ? lookup->host : NULL, lookup->port, &opts, ret_addrs, reterr);
 }
 
@@ -75,7 +86,8 @@ static const struct {
     {ECONNREFUSED, "nothing listens there", NULL},
     {ENOENT, "no server has made this socket", "the directory does not exist"},
     {ENOTSOCK, "the file is no socket", NULL},
-    {EACCES, "the file's or its directory's permissions, or a firewall",
+    {EACCES,
+     "the file's or its directory's permissions, a firewall, or a broadcast address without broadcast",
      "ports below 1024 need CAP_NET_BIND_SERVICE; a path, write permission in its directory"},
     {EPERM, "a firewall on this host", NULL},
     {ETIMEDOUT, "no answer from the host: it is down, or packets are dropped on the way", NULL},

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "net/inbox.h"
 #include "net/net.h"
 
 int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream) {
@@ -43,6 +44,7 @@ static void stream_close_fds(eye_stream *stream) {
         close(stream->slot[i].fd);
     loop_reserve_take(loop);
     eye_child_free(stream->child);
+    inbox_free(stream->inbox);
     free(stream);
 }
 
@@ -54,10 +56,14 @@ void stream_drop(eye_stream *stream) {
 
 void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *done) {
     assert(size > 0);
+    if (stream->inbox && inbox_receive(stream->inbox, stream->slot[0].loop, op, NULL, buf, size, done))
+        return;
     io_recv(stream_slot(stream, EYE_IN), op, buf, size, done);
 }
 
 void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+    if (stream->inbox && inbox_receive(stream->inbox, stream->slot[0].loop, op, ret_bytes, NULL, 0, done))
+        return;
     io_recv_lent(stream_slot(stream, EYE_IN), op, ret_bytes, done);
 }
 
@@ -100,6 +106,10 @@ void eye_abort(eye_stream *stream, eye_op *op, eye_done *done) {
 int eye_stream_fd(const eye_stream *stream, enum eye_way way) {
     const struct slot *slot = stream_slot(stream, way);
     return slot->flags & SLOT_SPLICE ? slot->fd : -1;
+}
+
+bool eye_stream_endless(const eye_stream *stream) {
+    return stream->slot[0].flags & SLOT_ENDLESS;
 }
 
 eye_child *eye_stream_take_child(eye_stream *stream) {

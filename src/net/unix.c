@@ -23,6 +23,12 @@ static int unix_socket(const struct eye_endpoint *e, const struct eye_addr *addr
         r = sys_set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)MIN(e->sndbuf_bytes, INT32_MAX));
     if (r == 0 && e->rcvbuf_bytes > 0)
         r = sys_set_int(fd, SOL_SOCKET, SO_RCVBUF, (int)MIN(e->rcvbuf_bytes, INT32_MAX));
+    /* A datagram can be answered only if its sender has a name: an abstract one, picked by the kernel
+     * (unix(7), autobind). */
+    struct sockaddr_un any = {.sun_family = AF_UNIX};
+    if (r == 0 && !listening && e->type == SOCK_DGRAM &&
+        bind(fd, (struct sockaddr *)&any, sizeof any.sun_family) < 0)
+        r = -errno;
     if (r == 0 && listening && !abstract(e) && fchmod(fd, e->mode) < 0)
         r = -errno;
     if (r < 0)
@@ -89,7 +95,14 @@ static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr
 }
 
 static unsigned unix_slot_flags(const struct eye_endpoint *e) {
-    return e->type == SOCK_SEQPACKET ? SLOT_SOCKET | SLOT_MESSAGES : SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+    switch (e->type) {
+    case SOCK_SEQPACKET:
+        return SLOT_SOCKET | SLOT_MESSAGES;
+    case SOCK_DGRAM:
+        return SLOT_SOCKET | SLOT_MESSAGES | SLOT_ENDLESS;
+    default:
+        return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+    }
 }
 
 const struct scheme scheme_unix = {

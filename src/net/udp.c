@@ -1,0 +1,62 @@
+/* udp.c: the udp scheme: sockets with their options. udp(7), ip(7), ipv6(7)
+ *
+ * SO_REUSEADDR stays off: on UDP it would let another program take the port over unseen. */
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "net/ip.h"
+#include "net/net.h"
+#include "sys/sys.h"
+
+static int join_group(int fd, const struct eye_endpoint *e) {
+    unsigned ifindex = e->device ? if_nametoindex(e->device) : 0;
+    const struct eye_addr *group = e->join;
+    if (group->u.sa.sa_family == AF_INET) {
+        struct ip_mreqn v4 = {.imr_multiaddr = group->u.in.sin_addr, .imr_ifindex = (int)ifindex};
+        return setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &v4, sizeof v4) < 0 ? -errno : 0;
+    }
+    struct ipv6_mreq v6 = {.ipv6mr_multiaddr = group->u.in6.sin6_addr,
+                           .ipv6mr_interface = ifindex ? ifindex : group->u.in6.sin6_scope_id};
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &v6, sizeof v6) < 0 ? -errno : 0;
+}
+
+static int udp_socket(const struct eye_endpoint *e, const struct eye_addr *addr, bool listening) {
+    AUTO_FD int fd = sys_socket(addr->u.sa.sa_family, SOCK_DGRAM, IPPROTO_UDP);
+    if (fd < 0)
+        return fd;
+    bool v6 = addr->u.sa.sa_family == AF_INET6;
+    const struct int_option ints[] = {
+        {listening && v6, IPPROTO_IPV6, IPV6_V6ONLY, e->v6only || e->family == 6},
+        /* Told with each datagram, the address that it came to is the one to answer from. */
+        {listening && v6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
+        {listening && !v6, IPPROTO_IP, IP_PKTINFO, 1},
+        {e->reuseport, SOL_SOCKET, SO_REUSEPORT, 1},
+        {e->broadcast, SOL_SOCKET, SO_BROADCAST, 1},
+        {e->ttl > 0 && !v6, IPPROTO_IP, IP_TTL, e->ttl},
+        {e->ttl > 0 && !v6, IPPROTO_IP, IP_MULTICAST_TTL, e->ttl},
+        {e->ttl > 0 && v6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, e->ttl},
+        {e->ttl > 0 && v6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, e->ttl},
+    };
+    int r = ip_set_options(fd, e, ints, ARRAY_LEN(ints));
+    if (r == 0 && e->join)
+        r = join_group(fd, e);
+    if (r == 0 && e->bind && !listening)
+        r = ip_bind_local(fd, e, addr);
+    if (r < 0)
+        return r;
+    int ret_fd = fd;
+    fd = -1; /* the caller's now */
+    return ret_fd;
+}
+
+static unsigned udp_slot_flags(const struct eye_endpoint *e) {
+    (void)e;
+    return SLOT_SOCKET | SLOT_MESSAGES | SLOT_ENDLESS;
+}
+
+const struct scheme scheme_udp = {
+    .socket = udp_socket,
+    .bind = ip_bind,
+    .slot_flags = udp_slot_flags,
+};
