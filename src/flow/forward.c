@@ -313,7 +313,7 @@ void eye_forward_stop(eye_forward *f, int64_t grace_ns) {
     if (f->opts.once || grace_ns <= 0)
         joints_stop(f); /* one peer, joined by hand: whoever ends it means now */
     else if (!eye_op_pending(&f->grace_op) && !list_empty(&f->joints))
-        eye_timer(f->loop, &f->grace_op, f->loop->now_ns + grace_ns, grace_done);
+        eye_timer(f->loop, &f->grace_op, time_after(f->loop->now_ns, grace_ns), grace_done);
     forward_settle(f);
 }
 

@@ -186,7 +186,7 @@ static void quiet_done(eye_op *op, int64_t result) {
         relay_settle(relay);
         return;
     }
-    int64_t until_ns = relay->last_ns + quiet->limit_ns;
+    int64_t until_ns = time_after(relay->last_ns, quiet->limit_ns);
     if (result < 0 || relay->loop->now_ns < until_ns)
         eye_timer(relay->loop, op, until_ns, quiet_done);
     else if (quiet->good)
@@ -203,7 +203,7 @@ static void quiet_start(eye_relay *relay, int64_t limit_ns, bool good) {
     if (eye_op_pending(&quiet->op))
         eye_cancel(relay->loop, &quiet->op); /* its done sets it anew */
     else
-        eye_timer(relay->loop, &quiet->op, relay->last_ns + limit_ns, quiet_done);
+        eye_timer(relay->loop, &quiet->op, time_after(relay->last_ns, limit_ns), quiet_done);
 }
 
 static void way_finish(struct way *w) {
