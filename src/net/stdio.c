@@ -23,9 +23,13 @@ static unsigned socket_flags(int fd) {
     return SLOT_SOCKET | (type == SOCK_STREAM ? SLOT_STREAM : SLOT_MESSAGES);
 }
 
-/* A pipe or character device with a description of our own; -1 where that is refused. */
+/* A pipe or character device with a description of our own; -1 where that is refused, and where the
+ * descriptor itself is open for the other direction only: what cannot be used must not come to work. */
 static int reopen(int fd, int access) {
     char path[64];
+    int mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+    if (mode != access && mode != O_RDWR)
+        return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
