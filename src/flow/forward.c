@@ -115,11 +115,13 @@ static int joint_relay(struct joint *j, eye_stream *to) {
         .observer = f->opts.observer,
     };
     const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        opts.side[i].endpoint = ends[i];
         if (ends[i]->scheme == EYE_STDIO) {
             opts.side[i].eof = f->opts.stdio.eof;
             opts.side[i].wait_ns = f->opts.stdio.wait_ns;
         }
+    }
     /* Where standard input goes to one peer after another, a peer that has ended has ended. */
     if (f->keeps)
         opts.side[0].eof = EYE_EOF_CLOSE;
