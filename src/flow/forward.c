@@ -164,12 +164,14 @@ static int joint_relay(struct joint *j, eye_stream *to) {
         .tracer = f->opts.tracer,
     };
     const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        opts.side[i].endpoint = ends[i];
         if (ends[i]->scheme == EYE_STDIO) {
             opts.side[i].eof = f->opts.stdio.eof;
             opts.side[i].wait_ns = f->opts.stdio.wait_ns;
             opts.side[i].crlf = f->opts.stdio.crlf;
         }
+    }
     /* Where standard input goes to one peer after another, a peer that has ended has ended. */
     if (f->keeps)
         opts.side[0].eof = EYE_EOF_CLOSE;
@@ -366,7 +368,7 @@ void eye_forward_stop(eye_forward *f, int64_t grace_ns) {
     if (f->opts.once || grace_ns <= 0)
         joints_stop(f); /* one peer, joined by hand: whoever ends it means now */
     else if (!eye_op_pending(&f->grace_op) && !list_empty(&f->joints))
-        eye_timer(f->loop, &f->grace_op, f->loop->now_ns + grace_ns, grace_done);
+        eye_timer(f->loop, &f->grace_op, time_after(f->loop->now_ns, grace_ns), grace_done);
     forward_settle(f);
 }
 

@@ -134,6 +134,12 @@ void op_deliver(eye_loop *loop, eye_op *op, int64_t result);
 
 /* ---- the rest of the loop's innards, by file ---- */
 
+/* A moment after another; INT64_MAX, which never comes, where that is too far. */
+static inline int64_t time_after(int64_t from_ns, int64_t after_ns) {
+    int64_t until_ns;
+    return __builtin_add_overflow(from_ns, after_ns, &until_ns) ? INT64_MAX : until_ns;
+}
+
 void timers_fire(eye_loop *loop);
 int64_t timers_next(const eye_loop *loop); /* the earliest deadline, or INT64_MAX */
 void timers_done(eye_loop *loop);
