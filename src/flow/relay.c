@@ -423,6 +423,12 @@ static void sink_ready_done(eye_op *op, int64_t result) {
         way_next(w);
 }
 
+/* One splice does not say which of its two ends failed. */
+static bool is_sinks(const struct way *w, int64_t code) {
+    return code == -ENOSPC || code == -EDQUOT || code == -EFBIG ||
+           (code == -ECONNRESET && (way_slot(w, EYE_IN)->flags & SLOT_PIPE));
+}
+
 static void splice_done(eye_op *op, int64_t n) {
     struct way *w = eye_container_of(op, struct way, op);
     if (n > 0)
@@ -441,7 +447,7 @@ static void splice_done(eye_op *op, int64_t n) {
     } else if (n == -EPIPE) {
         w->discarding = true; /* its reader has gone, and no byte was there for it: none need come */
         way_next(w);
-    } else if (n == -ECONNRESET && (way_slot(w, EYE_IN)->flags & SLOT_PIPE)) {
+    } else if (is_sinks(w, n)) {
         way_sink_failed(w, n);
     } else {
         way_source_failed(w, n);

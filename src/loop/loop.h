@@ -89,6 +89,7 @@ enum slot_flags {
     SLOT_SPLICE = 512,      /* the kernel may move its bytes by splice(2) */
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
     SLOT_TERMINAL = 2048,   /* a terminal's master side: ends by its own rules (pty(7)) */
+    SLOT_COMMAND = 4096,    /* a command's socketpair, which is no peer's that could reset it */
 };
 
 struct slot {

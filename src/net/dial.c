@@ -152,7 +152,7 @@ static int attempt_open(struct attempt *a, const struct eye_addr *addr) {
     int fd = attempt_socket(d, addr);
     if (fd < 0)
         return fd;
-    int r = stream_new(d->loop, fd, scheme_of(d->endpoint)->slot_flags(d->endpoint), &a->stream);
+    int r = stream_new(d->loop, fd, scheme_of(d->endpoint)->slot_flags(d->endpoint, fd), &a->stream);
     if (r < 0)
         close(fd);
     return r;

@@ -62,8 +62,8 @@ static int tcp_bind(int fd, const struct eye_endpoint *e, const struct eye_addr 
     return bind(fd, &addr->u.sa, addr->len) < 0 ? net_fail(reterr, e, -errno, true) : 0;
 }
 
-static unsigned tcp_slot_flags(const struct eye_endpoint *e) {
-    (void)e;
+static unsigned tcp_slot_flags(const struct eye_endpoint *e, int fd) {
+    (void)e, (void)fd;
     return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
 }
 

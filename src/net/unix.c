@@ -88,7 +88,8 @@ static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr
     return r < 0 ? net_fail(reterr, e, r, true) : 0;
 }
 
-static unsigned unix_slot_flags(const struct eye_endpoint *e) {
+static unsigned unix_slot_flags(const struct eye_endpoint *e, int fd) {
+    (void)fd;
     return e->type == SOCK_SEQPACKET ? SLOT_SOCKET | SLOT_MESSAGES : SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
 }
 
