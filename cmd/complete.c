@@ -140,7 +140,7 @@ static void zsh_command(const struct command *command) {
     if (command->completes == COMPLETE_ENDPOINT)
         puts("        '*:endpoint:_sockeye_endpoints' ;;");
     else if (command->completes == COMPLETE_COMMAND)
-        puts("        '1:command:_sockeye_commands' ;;");
+        puts("        '1:command:{ _sockeye_commands; compadd " HELP_ENDPOINT " }' ;;");
     else
         puts("        '*: : ' ;;");
 }

@@ -71,7 +71,7 @@ static int join_endpoints(const struct common *common, const struct join *how, s
 
     if (status)
         return status;
-    j->run.events.one_shot = how->once || j->from.scheme == EYE_STDIO || j->from.role == EYE_ROLE_DIAL;
+    j->run.events.one_shot = how->once || !eye_endpoint_listens(&j->from);
     if (eye_forward_new(j->run.loop, &opts, &j->forward, &err) < 0)
         return run_close(&j->run, report(&err));
     eye_forward_run(j->forward, &j->op, &j->outcome, join_done);

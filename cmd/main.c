@@ -40,6 +40,11 @@ int main(int argc, char **argv) {
     setlocale(LC_CTYPE, "C.UTF-8");
     /* A reader that left is an error of the write that meets it, with a line and a status. */
     signal(SIGPIPE, SIG_IGN);
+    /* And so is a file's greatest size (setrlimit(2)). */
+    signal(SIGXFSZ, SIG_IGN);
+    /* Where whoever started us ignores SIGCHLD, so would we, and no command's status could be had (wait(2)).
+     */
+    signal(SIGCHLD, SIG_DFL);
     output_begin();
     return output_end(run(argc, argv));
 }

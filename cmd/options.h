@@ -24,7 +24,7 @@ enum option_kind {
 };
 
 /* What a value names, for the completions. */
-enum complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_ENDPOINT, COMPLETE_COMMAND, COMPLETE_MAX };
+enum complete { COMPLETE_NOTHING, COMPLETE_FILE, COMPLETE_ENDPOINT, COMPLETE_COMMAND };
 
 struct option_row {
     const char *name; /* without the dashes */

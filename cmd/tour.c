@@ -37,6 +37,8 @@ static enum tour_mark step_run(const struct tour_recipe *recipe, struct tour_ste
     enum tour_mark mark = TOUR_FAILED;
     if (folder_make(step)) {
         mark = recipe->run(step);
+        if (child_signal())
+            snprintf(step->reason, sizeof step->reason, "interrupted");
         folder_remove(step->folder);
     } else {
         snprintf(step->reason, sizeof step->reason, "no temporary folder: %s", eye_strerror(-errno));

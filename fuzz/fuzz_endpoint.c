@@ -23,7 +23,9 @@ static void check_endpoint(const char *text) {
     MUST(same(endpoint.text, text));
     MUST(eye_scheme_name(endpoint.scheme));
     MUST((endpoint.scheme == EYE_TCP) == (endpoint.host && endpoint.port && endpoint.port[0]));
-    MUST((endpoint.scheme == EYE_UNIX) == (endpoint.path && endpoint.path[0]));
+    bool has_path = endpoint.scheme == EYE_UNIX || endpoint.scheme == EYE_EXEC || endpoint.scheme == EYE_FILE;
+    MUST(has_path == (endpoint.path && endpoint.path[0]));
+    MUST(endpoint.fd >= 0 && (endpoint.fd == 0 || endpoint.scheme == EYE_FD));
     MUST(endpoint.any_host || endpoint.scheme != EYE_TCP || endpoint.host[0]);
     MUST(endpoint.timeout_ns > 0 && endpoint.idle_ns >= 0 && endpoint.peers_max >= 0);
     MUST(endpoint.allow_count <= EYE_CIDR_MAX && endpoint.deny_count <= EYE_CIDR_MAX);

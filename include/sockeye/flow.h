@@ -138,16 +138,18 @@ struct eye_tracer {
 };
 
 struct eye_relay_opts {
+    /* a's end and b's: what its end of stream does, and what errors call it: an endpoint that outlives
+     * the relay, or NULL. */
     struct {
         enum eye_eof eof;
         int64_t wait_ns;
-        bool crlf;        /* an LF that it sends becomes CR LF, unless a CR stands before it */
-    } side[2];            /* a's end, b's end */
-    int64_t idle_ns;      /* ends both when nothing has moved for so long; 0: never */
-    bool idle_ends;       /* that is its orderly end, as of datagrams, and no failure */
-    bool keep_b;          /* b is neither finished nor closed: it is the caller's again after done */
-    const char *names[2]; /* what errors call a and b, or NULL; must outlive the relay */
-    uint64_t conn;        /* for the events */
+        const struct eye_endpoint *endpoint;
+        bool crlf; /* an LF that it sends becomes CR LF, unless a CR stands before it */
+    } side[2];
+    int64_t idle_ns; /* ends both when nothing has moved for so long; 0: never */
+    bool idle_ends;  /* that is its orderly end, as of datagrams, and no failure */
+    bool keep_b;     /* b is neither finished nor closed: it is the caller's again after done */
+    uint64_t conn;   /* for the events */
     const struct eye_observer *observer;
     const struct eye_tracer *tracer; /* or NULL; bytes that are seen are copied */
 };

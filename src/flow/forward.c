@@ -162,13 +162,13 @@ static int joint_relay(struct joint *j, eye_stream *to) {
     struct eye_relay_opts opts = {
         .idle_ns = shorter(f->opts.from->idle_ns, f->opts.to->idle_ns),
         .keep_b = f->keeps,
-        .names = {f->opts.from->text, f->opts.to->text},
         .conn = joint_conn(j),
         .observer = f->opts.observer,
         .tracer = f->opts.tracer,
     };
     const struct eye_endpoint *ends[] = {f->opts.from, f->opts.to};
     for (int i = 0; i < 2; i++) {
+        opts.side[i].endpoint = ends[i];
         if (ends[i]->scheme == EYE_STDIO) {
             opts.side[i].eof = f->opts.stdio.eof;
             opts.side[i].wait_ns = f->opts.stdio.wait_ns;
@@ -380,7 +380,7 @@ void eye_forward_stop(eye_forward *f, int64_t grace_ns) {
     if (f->opts.once || grace_ns <= 0)
         joints_stop(f); /* one peer, joined by hand: whoever ends it means now */
     else if (!eye_op_pending(&f->grace_op) && !list_empty(&f->joints))
-        eye_timer(f->loop, &f->grace_op, f->loop->now_ns + grace_ns, grace_done);
+        eye_timer(f->loop, &f->grace_op, time_after(f->loop->now_ns, grace_ns), grace_done);
     forward_settle(f);
 }
 

@@ -144,15 +144,20 @@ static void way_end(struct way *w) {
     eye_relay *relay = w->relay;
     w->ended = true;
     const struct way *other = way_other(w);
-    /* A way that only discards is not worth going on for. */
-    if (other->ended || other->discarding)
+    /* A way that has lost bytes, and only discards, is not worth going on for. */
+    if (other->ended || (other->discarding && relay->code))
         relay_over(relay);
 }
 
-static const char *side_name(const struct way *w) {
-    static const char *const places[] = {"the first end", "the second end"};
-    int i = w->side == EYE_TO;
-    return w->relay->opts.names[i] ? w->relay->opts.names[i] : places[i];
+/* What errors call an end of a way. */
+static const char *end_name(const struct way *w, enum eye_way way) {
+    bool second = (w->side == EYE_TO) == (way == EYE_IN);
+    const struct eye_endpoint *endpoint = w->relay->opts.side[second].endpoint;
+    if (!endpoint)
+        return second ? "the second end" : "the first end";
+    if (endpoint->scheme == EYE_STDIO)
+        return way == EYE_IN ? "standard input" : "standard output";
+    return endpoint->text;
 }
 
 /* ---- one way ---- */
@@ -176,7 +181,7 @@ static void finish_done(eye_op *op, int64_t result) {
     if (!way_goes_on(w))
         return;
     if (result < 0 && result != -ENOTCONN) {
-        relay_fail(w->relay, EYE_REASON_ERROR, result, "ending the output");
+        relay_fail(w->relay, EYE_REASON_ERROR, result, end_name(w, EYE_OUT));
         return;
     }
     way_end(w);
@@ -189,7 +194,7 @@ static void quiet_done(eye_op *op, int64_t result) {
         relay_settle(relay);
         return;
     }
-    int64_t until_ns = relay->last_ns + quiet->limit_ns;
+    int64_t until_ns = time_after(relay->last_ns, quiet->limit_ns);
     if (result < 0 || relay->loop->now_ns < until_ns)
         eye_timer(relay->loop, op, until_ns, quiet_done);
     else if (quiet->good)
@@ -206,7 +211,7 @@ static void quiet_start(eye_relay *relay, int64_t limit_ns, bool good) {
     if (eye_op_pending(&quiet->op))
         eye_cancel(relay->loop, &quiet->op); /* its done sets it anew */
     else
-        eye_timer(relay->loop, &quiet->op, relay->last_ns + limit_ns, quiet_done);
+        eye_timer(relay->loop, &quiet->op, time_after(relay->last_ns, limit_ns), quiet_done);
 }
 
 static void way_finish(struct way *w) {
@@ -247,33 +252,36 @@ static void way_source_failed(struct way *w, int64_t code) {
     if (code == -ECANCELED && w->relay->closing)
         way_end(w);
     else if (code == -ECONNRESET || code == -EPIPE)
-        relay_fail(w->relay, EYE_REASON_RESET, -ECONNRESET, side_name(w));
+        relay_fail(w->relay, EYE_REASON_RESET, -ECONNRESET, end_name(w, EYE_IN));
     else if (code == -ECONNREFUSED) /* how a datagram that found nobody comes back (udp(7)) */
-        relay_fail(w->relay, EYE_REASON_REFUSED, code, side_name(w));
+        relay_fail(w->relay, EYE_REASON_REFUSED, code, end_name(w, EYE_IN));
     else
         relay_fail(w->relay, code == EYE_ETRUNCATED ? EYE_REASON_TRUNCATED : EYE_REASON_ERROR, code,
-                   side_name(w));
+                   end_name(w, EYE_IN));
 }
 
-/* The side that it gives to has. */
+/* Bytes that nobody takes have been lost. */
+static void way_lost(struct way *w) {
+    relay_blame(w->relay, EYE_REASON_TRUNCATED, -EPIPE, end_name(w, EYE_OUT));
+    if (way_other(w)->ended)
+        way_end(w);
+    else
+        way_next(w);
+}
+
+/* The side that it gives to has, with bytes that were for it. */
 static void way_sink_failed(struct way *w, int64_t code) {
-    eye_relay *relay = w->relay;
-    const struct way *other = way_other(w);
     way_put_pipe(w, false);
-    if (code == -ECONNRESET || code == -ECONNREFUSED) {
-        relay_fail(relay, code == -ECONNRESET ? EYE_REASON_RESET : EYE_REASON_REFUSED, code,
-                   side_name(other));
-    } else if (code == -EPIPE) {
-        /* Reading on, for nothing, lets the source finish what it gives the other way. */
-        relay_blame(relay, EYE_REASON_TRUNCATED, code, side_name(other));
-        w->discarding = true;
-        if (other->ended)
-            way_end(w);
-        else
-            way_next(w);
-    } else {
-        relay_fail(relay, EYE_REASON_ERROR, code, side_name(other));
-    }
+    /* Reading on, for nothing, lets the source finish what it gives the other way. */
+    w->discarding = code == -EPIPE;
+    if (w->discarding)
+        way_lost(w);
+    else
+        relay_fail(w->relay,
+                   code == -ECONNRESET     ? EYE_REASON_RESET
+                   : code == -ECONNREFUSED ? EYE_REASON_REFUSED
+                                           : EYE_REASON_ERROR,
+                   code, end_name(w, EYE_OUT));
 }
 
 static void send_done(eye_op *op, int64_t n) {
@@ -293,7 +301,7 @@ static void way_send_lines(struct way *w) {
     uint8_t *lines = malloc(2 * w->u.lent.size);
     size_t size = 0;
     if (!lines) {
-        relay_fail(w->relay, EYE_REASON_ERROR, -ENOMEM, side_name(w));
+        relay_fail(w->relay, EYE_REASON_ERROR, -ENOMEM, end_name(w, EYE_IN));
         return;
     }
     for (size_t i = 0; i < w->u.lent.size; i++) {
@@ -318,7 +326,9 @@ static void recv_done(eye_op *op, int64_t n) {
         way_source_failed(w, n);
     else if (n == 0 && !eye_stream_endless(w->from))
         way_eof(w);
-    else if (w->discarding || (n == 0 && !eye_stream_endless(way_to(w))))
+    else if (w->discarding)
+        way_lost(w);
+    else if (n == 0 && !eye_stream_endless(way_to(w)))
         way_next(w); /* an empty datagram is nothing to a byte stream */
     else if (n > 0 && w->relay->opts.side[w->side == EYE_TO].crlf)
         way_send_lines(w);
@@ -420,6 +430,12 @@ static void sink_ready_done(eye_op *op, int64_t result) {
         way_next(w);
 }
 
+/* One splice does not say which of its two ends failed. */
+static bool is_sinks(const struct way *w, int64_t code) {
+    return code == -ENOSPC || code == -EDQUOT || code == -EFBIG ||
+           (code == -ECONNRESET && (way_slot(w, EYE_IN)->flags & SLOT_PIPE));
+}
+
 static void splice_done(eye_op *op, int64_t n) {
     struct way *w = eye_container_of(op, struct way, op);
     if (n > 0)
@@ -435,7 +451,10 @@ static void splice_done(eye_op *op, int64_t n) {
     } else if (refused(n)) {
         w->mode = MODE_COPY;
         way_copy(w);
-    } else if (n == -EPIPE || (n == -ECONNRESET && (way_slot(w, EYE_IN)->flags & SLOT_PIPE))) {
+    } else if (n == -EPIPE) {
+        w->discarding = true; /* its reader has gone, and no byte was there for it: none need come */
+        way_next(w);
+    } else if (is_sinks(w, n)) {
         way_sink_failed(w, n);
     } else {
         way_source_failed(w, n);

@@ -275,7 +275,7 @@ static void peer_idle_done(eye_op *op, int64_t result) {
         peer_idle_gone(op, result);
         return;
     }
-    int64_t until_ns = idle->last_ns + peer->server->endpoint->idle_ns;
+    int64_t until_ns = time_after(idle->last_ns, peer->server->endpoint->idle_ns);
     if (peer->server->loop->now_ns >= until_ns)
         peer_fail(peer, EYE_REASON_IDLE, EYE_EDEADLINE);
     else
@@ -292,7 +292,7 @@ static void peer_serve(eye_peer *peer) {
         }
         peer->idle->peer = peer;
         peer->idle->last_ns = server->loop->now_ns;
-        eye_timer(server->loop, &peer->idle->op, server->loop->now_ns + server->endpoint->idle_ns,
+        eye_timer(server->loop, &peer->idle->op, time_after(server->loop->now_ns, server->endpoint->idle_ns),
                   peer_idle_done);
     }
     peer_read(peer);
@@ -513,8 +513,7 @@ void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done 
         server->ports[i].listener = eye_listener_free(server->ports[i].listener);
         eye_cancel(server->loop, &server->ports[i].pause_op);
     }
-    int64_t now_ns = server->loop->now_ns;
-    int64_t deadline_ns = grace_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + MAX(grace_ns, 0);
+    int64_t deadline_ns = time_after(server->loop->now_ns, MAX(grace_ns, 0));
     eye_timer(server->loop, &server->grace_op, deadline_ns, grace_done);
     server_settle(server);
 }

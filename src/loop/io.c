@@ -44,6 +44,19 @@ static int64_t recv_message(const struct slot *slot, void *buf, size_t size) {
     return OP_MORE;
 }
 
+/* Whether an error says that a command has left. Its terminal fails with EIO once the last who had it open
+ * has closed it (pty(7)). A socketpair says ECONNRESET of a command that exited with input unread: its output
+ * has ended all the same, and it takes no more, as with a pipe. */
+static bool command_gone(const struct slot *slot, int64_t n) {
+    return (n == -EIO && (slot->flags & SLOT_TERMINAL)) || (n == -ECONNRESET && (slot->flags & SLOT_COMMAND));
+}
+
+/* A terminal whose queue was full when it was closed says EAGAIN for ever. */
+static int64_t to_command(const struct slot *slot, int64_t n) {
+    bool full = n == -EAGAIN && (slot->flags & SLOT_TERMINAL);
+    return command_gone(slot, n) || (full && (sys_poll_now(slot->fd, POLLOUT) & POLLHUP)) ? -EPIPE : n;
+}
+
 static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
     if (would_wait(slot, EYE_IN))
         return -EAGAIN;
@@ -51,8 +64,10 @@ static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
         return recv_message(slot, buf, size);
     size = MIN(size, (size_t)RECV_TURN_BYTES);
     int64_t n = slot->flags & SLOT_SOCKET ? sys_recv(slot->fd, buf, size) : sys_read(slot->fd, buf, size);
-    if (n == -EIO && (slot->flags & SLOT_TERMINAL))
-        return 0; /* the last who had it open has closed it */
+    if (command_gone(slot, n)) {
+        slot->ready |= WAY_OUT; /* select(2) would not tell a writer */
+        return 0;
+    }
     /* A short receive on a stream socket means that the next one would wait, and is not made. */
     if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_STREAM) && !(slot->flags & SLOT_ENDED))
         slot->ready &= (uint8_t)~WAY_IN;
@@ -71,13 +86,13 @@ static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
     return n;
 }
 
-static int64_t send_some(struct slot *slot, const void *buf, size_t size) {
+static int64_t send_some(const struct slot *slot, const void *buf, size_t size) {
     if (would_wait(slot, EYE_OUT))
         return -EAGAIN;
-    if (slot->flags & SLOT_SOCKET)
-        return sys_send(slot->fd, buf, size);
     /* A pipe that is worth a try takes PIPE_BUF bytes without waiting (pipe(7)). */
-    return sys_write(slot->fd, buf, slot->flags & SLOT_BLOCKING ? MIN(size, (size_t)PIPE_BUF) : size);
+    size_t most = slot->flags & SLOT_BLOCKING ? MIN(size, (size_t)PIPE_BUF) : size;
+    int64_t n = slot->flags & SLOT_SOCKET ? sys_send(slot->fd, buf, size) : sys_write(slot->fd, buf, most);
+    return to_command(slot, n);
 }
 
 static int64_t perform_send(struct slot *slot, eye_op *op) {
@@ -163,8 +178,8 @@ static int64_t perform_wait_out(struct slot *slot, eye_op *op) {
  * said twice where the last line was not complete. */
 static int64_t finish_terminal(const struct slot *slot) {
     static const char end_of_file[] = {4, 4};
-    int64_t n = sys_write(slot->fd, end_of_file, sizeof end_of_file);
-    return n == -EIO ? 0 : MIN(n, 0);
+    int64_t n = send_some(slot, end_of_file, sizeof end_of_file);
+    return n == -EPIPE ? 0 : MIN(n, 0);
 }
 
 static int64_t perform_finish(struct slot *slot, eye_op *op) {
@@ -187,6 +202,8 @@ static int64_t perform_splice_in(struct slot *slot, eye_op *op) {
     if (!pipe)
         return -ENOBUFS;
     int64_t n = sys_splice(slot->fd, pipe->fd[1], pipe->size);
+    if (command_gone(slot, n))
+        n = 0;
     if (n <= 0)
         pipe_put(slot->loop, pipe, true);
     else
@@ -200,14 +217,19 @@ static int64_t perform_splice_out(struct slot *slot, eye_op *op) {
     while ((size_t)p->moved < p->u.io.size) {
         int64_t n = sys_splice(pipe->fd[0], slot->fd, p->u.io.size - (size_t)p->moved);
         if (n < 0)
-            return n;
+            return to_command(slot, n);
         p->moved += n;
     }
     return p->moved;
 }
 
 static int64_t perform_splice(struct slot *slot, eye_op *op) {
-    int64_t n = sys_splice(slot->fd, op_of(op)->u.own.value, SEND_TURN_BYTES * 4);
+    int to_fd = op_of(op)->u.own.value;
+    int64_t n = sys_splice(slot->fd, to_fd, SEND_TURN_BYTES * 4);
+    if (command_gone(slot, n))
+        return 0;
+    if (n == -ECONNRESET)
+        return to_command(slot_find(slot->loop, to_fd), n);
     /* splice(2) does not say which of the two would have waited. */
     return n == -EAGAIN && sys_poll_now(slot->fd, POLLIN) != 0 ? -ENOBUFS : n;
 }

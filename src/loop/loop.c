@@ -172,7 +172,7 @@ static int turn(eye_loop *loop, int64_t timeout_ns) {
 int64_t eye_loop_run(eye_loop *loop, int64_t timeout_ns) {
     loop->stop = false;
     loop->now_ns = sys_now();
-    int64_t until_ns = timeout_ns < 0 ? INT64_MAX : loop->now_ns + timeout_ns;
+    int64_t until_ns = timeout_ns < 0 ? INT64_MAX : time_after(loop->now_ns, timeout_ns);
     while (loop->pending > 0) {
         int64_t next_ns = MIN(until_ns, timers_next(loop));
         int64_t wait_ns = next_ns == INT64_MAX ? -1 : MAX(next_ns - loop->now_ns, 0);

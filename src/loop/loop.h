@@ -90,6 +90,7 @@ enum slot_flags {
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
     SLOT_ENDLESS = 4096,    /* a datagram socket: a receive of 0 is an empty message and no end */
     SLOT_TERMINAL = 2048,   /* a terminal's master side: ends by its own rules (pty(7)) */
+    SLOT_COMMAND = 4096,    /* a command's socketpair, which is no peer's that could reset it */
 };
 
 struct slot {
@@ -134,6 +135,12 @@ void op_finish(eye_loop *loop, eye_op *op, int64_t result);
 void op_deliver(eye_loop *loop, eye_op *op, int64_t result);
 
 /* ---- the rest of the loop's innards, by file ---- */
+
+/* A moment after another; INT64_MAX, which never comes, where that is too far. */
+static inline int64_t time_after(int64_t from_ns, int64_t after_ns) {
+    int64_t until_ns;
+    return __builtin_add_overflow(from_ns, after_ns, &until_ns) ? INT64_MAX : until_ns;
+}
 
 void timers_fire(eye_loop *loop);
 int64_t timers_next(const eye_loop *loop); /* the earliest deadline, or INT64_MAX */

@@ -251,9 +251,9 @@ int option_unknown(const struct parse *parse, size_t at) {
     const char *nearest = eye_nearest(name, size, names);
     if (nearest)
         err_cause(parse->reterr, "did you mean '%s'?", nearest);
-    else if (parse->endpoint->scheme == EYE_UNIX)
-        err_cause(parse->reterr, "where a path holds commas, options stand before the colon: "
-                                 "unix,mode=0600:/run/a,b");
+    else if (scheme & (UNIX | FILES))
+        err_cause(parse->reterr, "where a path holds commas, options stand before the colon: %s",
+                  scheme == UNIX ? "unix,mode=0600:/run/a,b" : "file,append:/var/log/a,b");
     return EYE_ESYNTAX;
 }
 

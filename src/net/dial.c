@@ -152,7 +152,7 @@ static int attempt_open(struct attempt *a, const struct eye_addr *addr) {
     int fd = attempt_socket(d, addr);
     if (fd < 0)
         return fd;
-    int r = stream_new(d->loop, fd, scheme_of(d->endpoint)->slot_flags(d->endpoint), &a->stream);
+    int r = stream_new(d->loop, fd, scheme_of(d->endpoint)->slot_flags(d->endpoint, fd), &a->stream);
     if (r < 0)
         close(fd);
     return r;
@@ -287,7 +287,7 @@ static const struct op_kind op_dial = {.name = "dial", .cancel = dial_cancel};
 
 static void dial_start(struct dial *d) {
     d->pending++;
-    eye_timer(d->loop, &d->deadline_op, d->loop->now_ns + d->endpoint->timeout_ns, deadline_done);
+    eye_timer(d->loop, &d->deadline_op, time_after(d->loop->now_ns, d->endpoint->timeout_ns), deadline_done);
     struct lookup lookup;
     int r = lookup_new(d->endpoint, false, &lookup);
     if (r < 0) {

@@ -1,7 +1,10 @@
-/* fd.c: the fd scheme: an inherited descriptor by its number, connected or listening. */
+/* fd.c: the fd scheme: an inherited descriptor by its number, connected or listening. It is taken once; in
+ * its place stands /dev/null afterwards, as with stdio. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "net/net.h"
 
@@ -9,6 +12,13 @@ bool fd_listens(int fd) {
     int listening = 0;
     socklen_t len = sizeof listening;
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening;
+}
+
+/* Whether it is what loop_null_over leaves. An inherited /dev/null has no FD_CLOEXEC. */
+static bool taken(int fd) {
+    struct stat st;
+    return (fcntl(fd, F_GETFD) & FD_CLOEXEC) && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+           st.st_rdev == makedev(1, 3);
 }
 
 static bool has_way(int fd, enum eye_way way) {
@@ -24,6 +34,8 @@ static int open_both(eye_loop *loop, int fd, eye_stream **ret_stream) {
     unsigned flags[2];
     if (fcntl(fd, F_GETFL) < 0)
         return -errno;
+    if (taken(fd))
+        return -EBUSY;
     AUTO_FD int in = open_way(fd, EYE_IN, &flags[EYE_IN]);
     if (in < 0)
         return in;
@@ -43,16 +55,22 @@ static int fd_fail(int code, const struct eye_endpoint *e, struct eye_err *reter
     net_fail(reterr, e, code, false);
     if (code == -EBADF)
         err_cause(reterr, "no descriptor of that number was inherited");
+    if (code == -EBUSY)
+        err_cause(reterr, "a descriptor can be one end of one connection");
     return code;
 }
 
 static int fd_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **ret_stream,
                    struct eye_err *reterr) {
+    if (fd_listens(e->fd))
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: the descriptor listens", e->text);
     int r = open_both(loop, e->fd, ret_stream);
     return r < 0 ? fd_fail(r, e, reterr) : 0;
 }
 
 static int fd_listening(eye_loop *loop, const struct eye_endpoint *e, struct eye_err *reterr) {
+    if (fcntl(e->fd, F_GETFL) < 0)
+        return fd_fail(-errno, e, reterr);
     if (!fd_listens(e->fd))
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: the descriptor does not listen", e->text);
     AUTO_FD int own = fcntl(e->fd, F_DUPFD_CLOEXEC, 3);
@@ -64,9 +82,11 @@ static int fd_listening(eye_loop *loop, const struct eye_endpoint *e, struct eye
     return ret_fd;
 }
 
-static unsigned fd_slot_flags(const struct eye_endpoint *e) {
+static unsigned fd_slot_flags(const struct eye_endpoint *e, int fd) {
+    unsigned flags = SLOT_SOCKET;
     (void)e;
-    return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+    inherit_flags(fd, &flags);
+    return flags | (flags & SLOT_STREAM ? SLOT_SPLICE : 0);
 }
 
 const struct scheme scheme_fd = {.open = fd_open, .listening = fd_listening, .slot_flags = fd_slot_flags};

@@ -39,7 +39,10 @@ static int open_ways(const struct eye_endpoint *e, int fds[2], unsigned flags[2]
     if (fd < 0)
         return fd;
     fds[way] = fd;
+    struct stat st;
     int r = inherit_flags(fd, &flags[way]);
+    if (r == 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+        r = -EISDIR;
     if (r < 0)
         return r;
     /* A FIFO that nobody has opened for writing yet would read as ended; poll(2) knows better. */
@@ -66,7 +69,7 @@ static int file_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **
     if (r == -ENOENT)
         err_cause(reterr, "the file does not exist; create makes it");
     if (r == -ENXIO)
-        err_cause(reterr, "nobody has opened this FIFO to read from it");
+        err_cause(reterr, "a FIFO that nobody reads from, or a Unix socket, which is unix:");
     return r;
 }
 

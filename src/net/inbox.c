@@ -145,7 +145,7 @@ static int peer_new(struct slot *slot, const struct eye_endpoint *e, const struc
     if (fd < 0)
         return fd;
     eye_stream *stream;
-    int r = stream_new(slot->loop, fd, scheme_of(e)->slot_flags(e), &stream);
+    int r = stream_new(slot->loop, fd, scheme_of(e)->slot_flags(e, fd), &stream);
     if (r < 0) {
         close(fd);
         return r;

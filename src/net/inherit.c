@@ -34,11 +34,15 @@ int inherit_flags(int fd, unsigned *ret_flags) {
     return 0;
 }
 
-/* A pipe or character device with a description of our own; -1 where that is refused. */
+/* A pipe or character device with a description of our own; -1 where that is refused, and where the
+ * descriptor itself is open for the other direction only: what cannot be used must not come to work. */
 static int reopen(int fd, enum eye_way way) {
     char path[64];
+    int access = way == EYE_IN ? O_RDONLY : O_WRONLY, mode = fcntl(fd, F_GETFL) & O_ACCMODE;
+    if (mode != access && mode != O_RDWR)
+        return -1;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return open(path, (way == EYE_IN ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return open(path, access | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 static bool worth_reopening(int fd) {

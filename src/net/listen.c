@@ -137,7 +137,8 @@ static int64_t perform_accept(struct slot *slot, eye_op *op) {
     if (fd < 0)
         return fd;
     eye_stream *stream;
-    int r = stream_new(slot->loop, (int)fd, listener->scheme->slot_flags(listener->endpoint), &stream);
+    unsigned flags = listener->scheme->slot_flags(listener->endpoint, (int)fd);
+    int r = stream_new(slot->loop, (int)fd, flags, &stream);
     if (r < 0) {
         close((int)fd);
         return r;

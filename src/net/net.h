@@ -49,7 +49,7 @@ struct scheme {
                 struct bound *ret_bound, struct eye_err *reterr);
     /* Removes what bind left in the file system; NULL where it leaves nothing. */
     void (*unbind)(const struct eye_endpoint *endpoint, const struct bound *bound);
-    unsigned (*slot_flags)(const struct eye_endpoint *endpoint);
+    unsigned (*slot_flags)(const struct eye_endpoint *endpoint, int fd);
     /* Takes over a descriptor that listens already; NULL where bind makes one. */
     int (*listening)(eye_loop *loop, const struct eye_endpoint *endpoint, struct eye_err *reterr);
 };

@@ -24,8 +24,7 @@ bool eye_endpoint_listens(const struct eye_endpoint *endpoint) {
 }
 
 bool eye_endpoint_endless(const struct eye_endpoint *endpoint) {
-    const struct scheme *scheme = scheme_of(endpoint);
-    return scheme->slot_flags && (scheme->slot_flags(endpoint) & SLOT_ENDLESS);
+    return endpoint->scheme == EYE_UDP || (endpoint->scheme == EYE_UNIX && endpoint->type == SOCK_DGRAM);
 }
 
 int lookup_new(const struct eye_endpoint *endpoint, bool passive, struct lookup *ret_lookup) {

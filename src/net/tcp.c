@@ -29,8 +29,8 @@ static int tcp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
     return ret_fd;
 }
 
-static unsigned tcp_slot_flags(const struct eye_endpoint *e) {
-    (void)e;
+static unsigned tcp_slot_flags(const struct eye_endpoint *e, int fd) {
+    (void)e, (void)fd;
     return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
 }
 

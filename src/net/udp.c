@@ -50,8 +50,8 @@ static int udp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
     return ret_fd;
 }
 
-static unsigned udp_slot_flags(const struct eye_endpoint *e) {
-    (void)e;
+static unsigned udp_slot_flags(const struct eye_endpoint *e, int fd) {
+    (void)e, (void)fd;
     return SLOT_SOCKET | SLOT_MESSAGES | SLOT_ENDLESS;
 }
 

@@ -94,7 +94,8 @@ static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr
     return r < 0 ? net_fail(reterr, e, r, true) : 0;
 }
 
-static unsigned unix_slot_flags(const struct eye_endpoint *e) {
+static unsigned unix_slot_flags(const struct eye_endpoint *e, int fd) {
+    (void)fd;
     switch (e->type) {
     case SOCK_SEQPACKET:
         return SLOT_SOCKET | SLOT_MESSAGES;

@@ -11,16 +11,14 @@
 
 extern char **environ;
 
-static void set_actions(posix_spawn_file_actions_t *actions, const struct spawn_io *io) {
-    if (io->terminal) {
-        /* The first terminal that a session's leader opens becomes its controlling one. */
-        posix_spawn_file_actions_addopen(actions, STDIN_FILENO, io->terminal, O_RDWR, 0);
-        posix_spawn_file_actions_adddup2(actions, STDIN_FILENO, STDOUT_FILENO);
-        return;
-    }
-    /* dup2 to another number takes CLOEXEC off; both are above 2. */
-    posix_spawn_file_actions_adddup2(actions, io->in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(actions, io->out, STDOUT_FILENO);
+/* Returns 0 or -ENOMEM. */
+static int set_actions(posix_spawn_file_actions_t *actions, const struct spawn_io *io) {
+    /* The first terminal that a session's leader opens becomes its controlling one. dup2 to another number
+     * takes CLOEXEC off; both are above 2. */
+    int r = io->terminal ? posix_spawn_file_actions_addopen(actions, STDIN_FILENO, io->terminal, O_RDWR, 0)
+                         : posix_spawn_file_actions_adddup2(actions, io->in, STDIN_FILENO);
+    int out = io->terminal ? STDIN_FILENO : io->out;
+    return -(r ? r : posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO));
 }
 
 static void set_signals(posix_spawnattr_t *attr) {
@@ -36,13 +34,14 @@ int sys_spawn(const char *command, const struct spawn_io *io, pid_t *ret_pid) {
     posix_spawnattr_t attr;
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attr);
-    set_actions(&actions, io);
+    int r = set_actions(&actions, io);
     set_signals(&attr);
     posix_spawnattr_setflags(&attr, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                             (io->terminal ? POSIX_SPAWN_SETSID : 0)));
     char *argv[] = {"sh", "-c", (char *)command, NULL};
     pid_t pid;
-    int r = -posix_spawn(&pid, "/bin/sh", &actions, &attr, argv, environ);
+    if (r == 0)
+        r = -posix_spawn(&pid, "/bin/sh", &actions, &attr, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
     if (r < 0)

@@ -43,6 +43,18 @@ def test_host_tells_an_own_name_that_does_not_resolve(start, sockeye):
     assert process.stderr.startswith("sockeye: host: no-such-name.invalid: ")
 
 
+def test_json_escapes_what_a_name_may_hold(start, sockeye):
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("a host name for the test alone takes root and unshare(1)")
+    script = r"""printf 'n"\\\033\177\377\342\200\256\303\244' >/proc/sys/kernel/hostname
+        exec "$1" host --json"""
+    process = start("unshare", "--uts", "sh", "-c", script, "sh", sockeye)
+    assert process.wait() == 3
+    assert rb'"name":"n\"\\\u001b\u007f\ufffd\u202e' + "ä".encode() + b'"' in process.stdout
+    assert json.loads(process.stdout)["name"] == 'n"\\\x1b\x7f\ufffd\u202eä'
+    assert "\x1b" not in process.stderr and "\u202e" not in process.stderr
+
+
 # ---- resolve ----
 
 SHEET = [

@@ -69,6 +69,8 @@ static void describe(const struct eye_endpoint *e, char *line, size_t size) {
         add(line, size, " host=%s port=%s", e->host, e->port);
     if (e->path)
         add(line, size, " path=%s", e->path);
+    if (e->fd)
+        add(line, size, " fd=%d", e->fd);
     add(line, size, "%s%s", e->bare_port ? " bare" : "", e->any_host ? " any" : "");
     if (e->family)
         add(line, size, " family=%d", e->family);
@@ -97,6 +99,8 @@ static void describe(const struct eye_endpoint *e, char *line, size_t size) {
         add(line, size, " type=%d", e->type);
     if (e->mode != 0600 || e->mode_said)
         add(line, size, " mode=%04o%s", e->mode, e->mode_said ? "" : "?");
+    add(line, size, "%s%s%s%s", e->pipes ? " pipes" : "", e->pty ? " pty" : "", e->append ? " append" : "",
+        e->create ? " create" : "");
 }
 
 static const struct {
@@ -173,6 +177,31 @@ static const struct {
     {"stdio", "stdio"},
     {"stdio:", "stdio"},
     {"stdio://", "stdio"},
+
+    {"exec:cat", "exec path=cat"},
+    {"exec:sh -c 'cat, x=1' # :", "exec path=sh -c 'cat, x=1' # :"},
+    {"exec:cat,pty", "exec path=cat,pty"},
+    {"exec,pty:grep a,b", "exec path=grep a,b pty"},
+    {"exec,pipes,idle=5s:cat", "exec path=cat idle=5000000000 pipes"},
+    {"exec:///bin/cat", "exec path=/bin/cat"},
+    {"exec: ", "exec path= "},
+
+    {"fd:0", "fd"},
+    {"fd:3", "fd fd=3"},
+    {"fd:2147483647", "fd fd=2147483647"},
+    {"fd://3", "fd fd=3"},
+    {"fd:3,idle=1s", "fd fd=3 idle=1000000000"},
+    {"fd,idle=1s:3", "fd fd=3 idle=1000000000"},
+
+    {"file:/p", "file path=/p"},
+    {"file:p:q", "file path=p:q"},
+    {"file:/p,append", "file path=/p append"},
+    {"file:/p,create", "file path=/p create"},
+    {"file:/p,append,create,idle=1s", "file path=/p idle=1000000000 append create"},
+    {"file:/p,q", "file path=/p,q"},
+    {"file:/p,append,q", "file path=/p,append,q"},
+    {"file,append:/p,create", "file path=/p,create append"},
+    {"file:///p", "file path=/p"},
 };
 
 static void test_good(void) {
@@ -207,16 +236,36 @@ static const struct {
     {"tcp,nodelay", 11, "no ':' and target", ""},
     {"tls:h:443", 0, "unsupported scheme 'tls'", "this version does not have it yet"},
     {"udp:h:53", 0, "unsupported scheme 'udp'", "this version does not have it yet"},
-    {"exec,pty:cat", 0, "unsupported scheme 'exec'", "this version does not have it yet"},
-    {"fd:3", 0, "unsupported scheme 'fd'", "this version does not have it yet"},
-    {"file:/a", 0, "unsupported scheme 'file'", "this version does not have it yet"},
+    {"exec", 4, "no ':' and target", ""},
+    {"exec:", 5, "no command", ""},
+    {"exec,pty:", 9, "no command", ""},
+    {"exec,ptty:cat", 5, "unknown option 'ptty'", "did you mean 'pty'?"},
+    {"exec,nodelay:cat", 5, "'nodelay' is an option of tcp endpoints", ""},
+    {"exce:grep x", 0, "unknown scheme 'exce'", "did you mean 'exec'?"},
+    {"fd", 2, "no ':' and target", ""},
+    {"fd:", 3, "'' is no descriptor's number", ""},
+    {"fd:-1", 3, "'-1' is no descriptor's number", ""},
+    {"fd:3x", 3, "'3x' is no descriptor's number", ""},
+    {"fd:systemd:x", 3, "'systemd:x' is no descriptor's number", ""},
+    {"fd:2147483648", 3, "'2147483648' is no descriptor's number", ""},
+    {"fd:3,append", 5, "'append' is an option of file endpoints", ""},
+    {"fd:3,listen", 5, "'listen' is an option of tcp and unix endpoints", ""},
+    {"file", 4, "no ':' and target", ""},
+    {"file:", 5, "no path", ""},
+    {"file:,append", 5, "no path", ""},
+    {"file,create:", 12, "no path", ""},
+    {"file:/p,apend,create=1", 20, "'create' takes no value", ""},
+    {"file:/p,mode=0600", 8, "'mode' is an option of unix endpoints", ""},
+    {"file:/p,x=1", 8, "unknown option 'x'",
+     "where a path holds commas, options stand before the colon: file,append:/var/log/a,b"},
+    {"fil:/p", 0, "unknown scheme 'fil'", "did you mean 'file'?"},
     {"tpc:host:80", 0, "unknown scheme 'tpc'", "did you mean 'tcp'?"},
     {"TCP:host:80", 0, "unknown scheme 'TCP'", "did you mean 'tcp'?"},
     {"tpc,nodelay:host:80", 0, "unknown scheme 'tpc'", "did you mean 'tcp'?"},
     {"unxi:/run/a", 0, "unknown scheme 'unxi'", "did you mean 'unix'?"},
     {"stdoi:", 0, "unknown scheme 'stdoi'", "did you mean 'stdio'?"},
-    {"http://host/", 0, "unknown scheme 'http'", "the schemes are tcp, unix and stdio"},
-    {"myhost:80:90", 0, "unknown scheme 'myhost'", "the schemes are tcp, unix and stdio"},
+    {"http://host/", 0, "unknown scheme 'http'", "the schemes are tcp, unix, exec, stdio, fd and file"},
+    {"myhost:80:90", 0, "unknown scheme 'myhost'", "the schemes are tcp, unix, exec, stdio, fd and file"},
     {"::1:80", 0, "an IPv6 literal without brackets", "IPv6 literals stand in brackets: [::1]:80"},
     {"tcp:::1:80", 4, "an IPv6 literal without brackets", "IPv6 literals stand in brackets: [::1]:80"},
     {"2001:db8::1", 0, "an IPv6 literal without brackets",
@@ -305,9 +354,9 @@ static const struct {
     {"h:80,device=%4z", 12, "'%' without two hexadecimal digits", ""},
     {"h:80,device=ab%00", 14, "a NUL byte (%00)", ""},
 
-    {"unix:", 5, "empty path", ""},
-    {"unix,mode=0600:", 15, "empty path", ""},
-    {"unix:,mode=0600", 5, "empty path", ""},
+    {"unix:", 5, "no path", ""},
+    {"unix,mode=0600:", 15, "no path", ""},
+    {"unix:,mode=0600", 5, "no path", ""},
     {"@", 0, "empty abstract name", ""},
     {"@,mode=0600", 0, "empty abstract name", ""},
     {"./x,mdoe=0600", 4, "unknown option 'mdoe'", "did you mean 'mode'?"},
@@ -428,11 +477,14 @@ static void test_option_rows(void) {
         CHECK(row.schemes != 0 && row.schemes < 1U << EYE_SCHEME_MAX);
     }
     tap_case("option rows and scheme names end");
-    CHECK(count >= 19);
+    CHECK(count >= 23);
     CHECK_INT(eye_endpoint_option(count, &row), 0);
     CHECK_STR(eye_scheme_name(EYE_TCP), "tcp");
     CHECK_STR(eye_scheme_name(EYE_UNIX), "unix");
+    CHECK_STR(eye_scheme_name(EYE_EXEC), "exec");
     CHECK_STR(eye_scheme_name(EYE_STDIO), "stdio");
+    CHECK_STR(eye_scheme_name(EYE_FD), "fd");
+    CHECK_STR(eye_scheme_name(EYE_FILE), "file");
     CHECK_STR(eye_scheme_name(EYE_SCHEME_MAX), NULL);
     CHECK_STR(eye_scheme_name(SIZE_MAX), NULL);
 }
@@ -444,6 +496,9 @@ static void test_no_memory(void) {
         "host:http,device=lo",
         "tcp:80",
         "unix,mode=0600:/run/a",
+        "exec,pty:cat",
+        "fd:3",
+        "file:/p,append",
         "-",
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
