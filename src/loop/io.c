@@ -48,8 +48,9 @@ static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
         return recv_message(slot, buf, size);
     size = MIN(size, (size_t)RECV_TURN_BYTES);
     int64_t n = slot->flags & SLOT_SOCKET ? sys_recv(slot->fd, buf, size) : sys_read(slot->fd, buf, size);
-    /* A short receive on a stream socket means that the next one would wait, and is not made. */
-    if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_STREAM) && !(slot->flags & SLOT_ENDED))
+    /* A short receive from TCP means that the next one would wait, and is not made. Not so from a Unix
+     * socket: it also stops short behind bytes that came with descriptors (unix(7)). */
+    if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_TCP) && !(slot->flags & SLOT_MARKED))
         slot->ready &= (uint8_t)~WAY_IN;
     return n;
 }
