@@ -68,6 +68,8 @@ static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
 }
 
 static int64_t send_some(struct slot *slot, const void *buf, size_t size) {
+    if (slot->flags & SLOT_FINISHED)
+        return -EPIPE;
     if (would_wait(slot, EYE_OUT))
         return -EAGAIN;
     if (slot->flags & SLOT_SOCKET)
@@ -163,6 +165,7 @@ static int64_t perform_finish(struct slot *slot, eye_op *op) {
     int copy = fcntl(slot->fd, F_DUPFD_CLOEXEC, 0);
     int r = copy >= 0 && close(copy) < 0 ? -errno : 0;
     int over = loop_null_over(slot->loop, slot->fd);
+    slot->flags |= SLOT_FINISHED;
     return r < 0 ? r : over;
 }
 
@@ -233,12 +236,13 @@ void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_do
 }
 
 void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done) {
-    /* What goes at once needs no copy. An error here is met again by the perform, and told there. */
+    /* What goes at once needs no copy. An error is told from here: a socket tells it only once. */
     int64_t n = 0;
     if (!slot->tail[EYE_OUT] && (slot->ready & WAY_OUT) && size > 0)
         n = send_some(slot, buf, size);
-    n = MAX(n, 0);
-    if ((size_t)n == size) {
+    if (n == -EAGAIN)
+        n = 0;
+    if (n < 0 || (size_t)n == size) {
         op_begin(slot->loop, op, &op_send, done);
         op_finish(slot->loop, op, n);
         return;

@@ -88,6 +88,7 @@ enum slot_flags {
     SLOT_UNWATCHABLE = 256, /* no backend can wait for it, and it needs none: a regular file */
     SLOT_SPLICE = 512,      /* the kernel may move its bytes by splice(2) */
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
+    SLOT_FINISHED = 2048,   /* no socket, and its sending has ended: /dev/null stands in its place */
 };
 
 struct slot {
