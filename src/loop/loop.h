@@ -187,6 +187,7 @@ struct eye_loop {
     } timers;
     struct signals *signals;
     struct mailbox *mailbox;
+    struct slot mailbox_slot;
     eye_op mailbox_op;
     struct pipe_pool *pipes;
 };
