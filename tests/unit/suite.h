@@ -26,7 +26,7 @@
 #include <sockeye/flow.h>
 
 #include "base/base.h"
-#include "loop/loop.h"
+#include "loop/backend.h"
 #include "net/net.h"
 #include "sys/sys.h"
 #include "tap.h"
