@@ -86,7 +86,7 @@ static unsigned fd_slot_flags(const struct eye_endpoint *e, int fd) {
     unsigned flags = SLOT_SOCKET;
     (void)e;
     inherit_flags(fd, &flags);
-    return flags | (flags & SLOT_STREAM ? SLOT_SPLICE : 0);
+    return flags | (flags & SLOT_MESSAGES ? 0 : SLOT_SPLICE);
 }
 
 const struct scheme scheme_fd = {.open = fd_open, .listening = fd_listening, .slot_flags = fd_slot_flags};

@@ -31,7 +31,7 @@ static int tcp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
 
 static unsigned tcp_slot_flags(const struct eye_endpoint *e, int fd) {
     (void)e, (void)fd;
-    return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+    return SLOT_SOCKET | SLOT_TCP | SLOT_SPLICE;
 }
 
 const struct scheme scheme_tcp = {

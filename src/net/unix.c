@@ -102,7 +102,7 @@ static unsigned unix_slot_flags(const struct eye_endpoint *e, int fd) {
     case SOCK_DGRAM:
         return SLOT_SOCKET | SLOT_MESSAGES | SLOT_ENDLESS;
     default:
-        return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+        return SLOT_SOCKET | SLOT_SPLICE;
     }
 }
 
