@@ -169,11 +169,19 @@ static int64_t perform_finish(struct slot *slot, eye_op *op) {
     return r < 0 ? r : over;
 }
 
+/* Before urgent data a splice says for ever that it would wait, or that the end has come: it does not pass
+ * it, as a receive does (tcp(7)). */
+static int64_t splice_from(const struct slot *slot, int to, size_t size) {
+    int64_t n = sys_splice(slot->fd, to, size);
+    bool stuck = (n == 0 || n == -EAGAIN) && (slot->flags & SLOT_TCP) && sys_at_mark(slot->fd);
+    return stuck ? -EINVAL : n;
+}
+
 static int64_t perform_splice_in(struct slot *slot, eye_op *op) {
     struct kpipe *pipe = pipe_get(slot->loop);
     if (!pipe)
         return -ENOBUFS;
-    int64_t n = sys_splice(slot->fd, pipe->fd[1], pipe->size);
+    int64_t n = splice_from(slot, pipe->fd[1], pipe->size);
     if (n <= 0)
         pipe_put(slot->loop, pipe, true);
     else
@@ -194,7 +202,7 @@ static int64_t perform_splice_out(struct slot *slot, eye_op *op) {
 }
 
 static int64_t perform_splice(struct slot *slot, eye_op *op) {
-    int64_t n = sys_splice(slot->fd, op_of(op)->u.own.value, SEND_TURN_BYTES * 4);
+    int64_t n = splice_from(slot, op_of(op)->u.own.value, SEND_TURN_BYTES * 4);
     /* splice(2) does not say which of the two would have waited. */
     return n == -EAGAIN && sys_poll_now(slot->fd, POLLIN) != 0 ? -ENOBUFS : n;
 }
