@@ -195,31 +195,29 @@ def netns():
                   f"198.51.100.{number}", f"2001:db8::{number}", f"fe80::{number}")
              for number, side in ((1, "a"), (2, "b"))]
 
-    def ip(*words):
-        subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL, capture_output=True,
-                       text=True)
+    def do(*words):
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
     made = []
     try:
         for host in hosts:
             try:
-                ip("netns", "add", host.name)
+                do("ip", "netns", "add", host.name)
             except subprocess.CalledProcessError as error:
                 pytest.skip(f"this host allows no network namespaces: {error.stderr.strip()}")
             made.append(host)
         a, b = hosts
-        ip("link", "add", a.interface, "netns", a.name, "type", "veth", "peer", "name", b.interface,
-           "netns", b.name)
+        do("ip", "link", "add", a.interface, "netns", a.name, "type", "veth",
+           "peer", "name", b.interface, "netns", b.name)
         for host in hosts:
-            inside = ("-netns", host.name)
-            ip(*inside, "link", "set", "lo", "up")
-            ip(*inside, "link", "set", host.interface, "addrgenmode", "none", "up")
-            ip(*inside, "address", "add", f"{host.ip4}/24", "dev", host.interface)
+            ip = (*host.enter, "ip")  # `ip -netns` wants mounts of its own, which a bare root refuses
+            do(*ip, "link", "set", "lo", "up")
+            do(*ip, "link", "set", host.interface, "addrgenmode", "none", "up")
+            do(*ip, "address", "add", f"{host.ip4}/24", "dev", host.interface)
             for address in (host.ip6, host.link_local):
-                ip(*inside, "address", "add", f"{address}/64", "dev", host.interface, "nodad")
-        subprocess.run([*a.enter, "ping", "-q", "-c", "1", "-i", "0.2", "-w", "10", b.ip4],
-                       check=True, stdin=subprocess.DEVNULL, capture_output=True)
+                do(*ip, "address", "add", f"{address}/64", "dev", host.interface, "nodad")
+        do(*a.enter, "ping", "-q", "-c", "1", "-i", "0.2", "-w", "10", b.ip4)
         yield a, b
     finally:
         for host in made:
-            ip("netns", "delete", host.name)
+            do("ip", "netns", "delete", host.name)

@@ -45,7 +45,7 @@ struct eye_loop_opts {
 
 /* Makes a loop; the caller owns it. opts may be NULL. Ignores SIGPIPE for the process, since writing
  * to a peer that left is an error here and no death. Errors: EYE_EUNAVAILABLE for an engine that does
- * not exist or that this host refuses, -ENOMEM, -EMFILE. */
+ * not exist or that this host refuses, EYE_EFDSETSIZE, -ENOMEM, -EMFILE. */
 EYE_API int eye_loop_new(const struct eye_loop_opts *opts, eye_loop **ret_loop, struct eye_err *reterr);
 
 /* Runs the loop: until no operation is pending, eye_loop_stop is called, or timeout_ns has passed
@@ -79,7 +79,7 @@ EYE_API void eye_work(eye_loop *loop, eye_op *op, int64_t (*work)(void *user), e
 
 /* Completes with signum when that signal arrives; submit again for the next. The process's former
  * disposition returns when no operation waits for the signal. Errors: -EBUSY when another loop waits
- * for it; -EINVAL. */
+ * for it; -EINVAL; EYE_EFDSETSIZE, -ENOMEM, -EMFILE. */
 EYE_API void eye_signal(eye_loop *loop, eye_op *op, int signum, eye_done *done);
 
 /* Asks an operation to end now. done still runs, once, later: with the bytes that it had moved if it

@@ -37,7 +37,7 @@ static int epoll_set(eye_loop *loop, struct slot *slot) {
     if (slot->flags & SLOT_WATCHED || slot->wanted == 0)
         return 0;
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.fd = slot->fd,
     };
     if (epoll_ctl(state->fd, EPOLL_CTL_ADD, slot->fd, &event) < 0)
@@ -65,9 +65,9 @@ static int epoll_wait_for(eye_loop *loop, int64_t timeout_ns) {
         if (!slot || !(slot->flags & SLOT_WATCHED))
             continue; /* of a descriptor that has gone since, or of its number's next user */
         bool broken = e & (EPOLLHUP | EPOLLERR);
-        unsigned ways =
-            (broken || (e & (EPOLLIN | EPOLLRDHUP)) ? WAY_IN : 0) | (broken || (e & EPOLLOUT) ? WAY_OUT : 0);
-        slot_ready(slot, ways, broken || (e & EPOLLRDHUP));
+        unsigned ways = (broken || (e & (EPOLLIN | EPOLLPRI | EPOLLRDHUP)) ? WAY_IN : 0) |
+                        (broken || (e & EPOLLOUT) ? WAY_OUT : 0);
+        slot_ready(slot, ways, broken || (e & (EPOLLRDHUP | EPOLLPRI)));
     }
     return 0;
 }

@@ -65,8 +65,9 @@ static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
         slot->ready |= WAY_OUT; /* select(2) would not tell a writer */
         return 0;
     }
-    /* A short receive on a stream socket means that the next one would wait, and is not made. */
-    if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_STREAM) && !(slot->flags & SLOT_ENDED))
+    /* A short receive from TCP means that the next one would wait, and is not made. Not so from a Unix
+     * socket: it also stops short behind bytes that came with descriptors (unix(7)). */
+    if (n >= 0 && (size_t)n < size && (slot->flags & SLOT_TCP) && !(slot->flags & SLOT_MARKED))
         slot->ready &= (uint8_t)~WAY_IN;
     return n;
 }
@@ -84,6 +85,8 @@ static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
 }
 
 static int64_t send_some(const struct slot *slot, const void *buf, size_t size) {
+    if (slot->flags & SLOT_FINISHED)
+        return -EPIPE;
     if (would_wait(slot, EYE_OUT))
         return -EAGAIN;
     /* A pipe that is worth a try takes PIPE_BUF bytes without waiting (pipe(7)). */
@@ -171,9 +174,12 @@ static int64_t perform_wait_out(struct slot *slot, eye_op *op) {
 
 /* A terminal has no half-close: its end-of-file character ends the input of a program that reads lines,
  * said twice where the last line was not complete. */
-static int64_t finish_terminal(const struct slot *slot) {
+static int64_t finish_terminal(struct slot *slot) {
     static const char end_of_file[] = {4, 4};
     int64_t n = send_some(slot, end_of_file, sizeof end_of_file);
+    if (n == -EAGAIN)
+        return n;
+    slot->flags |= SLOT_FINISHED;
     return n == -EPIPE ? 0 : MIN(n, 0);
 }
 
@@ -189,16 +195,25 @@ static int64_t perform_finish(struct slot *slot, eye_op *op) {
     int copy = fcntl(slot->fd, F_DUPFD_CLOEXEC, 0);
     int r = copy >= 0 && close(copy) < 0 ? -errno : 0;
     int over = loop_null_over(slot->loop, slot->fd);
+    slot->flags |= SLOT_FINISHED;
     return r < 0 ? r : over;
+}
+
+/* Before urgent data a splice says for ever that it would wait, or that the end has come: it does not pass
+ * it, as a receive does (tcp(7)). */
+static int64_t splice_from(const struct slot *slot, int to, size_t size) {
+    int64_t n = sys_splice(slot->fd, to, size);
+    if (command_gone(slot, n))
+        return 0;
+    bool stuck = (n == 0 || n == -EAGAIN) && (slot->flags & SLOT_TCP) && sys_at_mark(slot->fd);
+    return stuck ? -EINVAL : n;
 }
 
 static int64_t perform_splice_in(struct slot *slot, eye_op *op) {
     struct kpipe *pipe = pipe_get(slot->loop);
     if (!pipe)
         return -ENOBUFS;
-    int64_t n = sys_splice(slot->fd, pipe->fd[1], pipe->size);
-    if (command_gone(slot, n))
-        n = 0;
+    int64_t n = splice_from(slot, pipe->fd[1], pipe->size);
     if (n <= 0)
         pipe_put(slot->loop, pipe, true);
     else
@@ -220,9 +235,7 @@ static int64_t perform_splice_out(struct slot *slot, eye_op *op) {
 
 static int64_t perform_splice(struct slot *slot, eye_op *op) {
     int to_fd = op_of(op)->u.own.value;
-    int64_t n = sys_splice(slot->fd, to_fd, SEND_TURN_BYTES * 4);
-    if (command_gone(slot, n))
-        return 0;
+    int64_t n = splice_from(slot, to_fd, SEND_TURN_BYTES * 4);
     if (n == -ECONNRESET)
         return to_command(slot_find(slot->loop, to_fd), n);
     /* splice(2) does not say which of the two would have waited. */
@@ -266,12 +279,13 @@ void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_do
 }
 
 void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done) {
-    /* What goes at once needs no copy. An error here is met again by the perform, and told there. */
+    /* What goes at once needs no copy. An error is told from here: a socket tells it only once. */
     int64_t n = 0;
     if (!slot->tail[EYE_OUT] && (slot->ready & WAY_OUT) && size > 0)
         n = send_some(slot, buf, size);
-    n = MAX(n, 0);
-    if ((size_t)n == size) {
+    if (n == -EAGAIN)
+        n = 0;
+    if (n < 0 || (size_t)n == size) {
         op_begin(slot->loop, op, &op_send, done);
         op_finish(slot->loop, op, n);
         return;

@@ -78,18 +78,19 @@ static inline const struct op *op_of_const(const eye_op *op) {
 
 enum slot_flags {
     SLOT_SOCKET = 1,        /* recv and send instead of read and write */
-    SLOT_STREAM = 2,        /* a stream socket: a short receive means that it is drained (epoll(7), Q9) */
+    SLOT_TCP = 2,           /* a short receive means that it is drained (epoll(7), Q9) */
     SLOT_MESSAGES = 4,      /* a seqpacket socket: message boundaries count */
     SLOT_BLOCKING = 8,      /* O_NONBLOCK could not be had: ask poll(2) before each call */
     SLOT_SHARED = 16,       /* others may hold the same open file description */
     SLOT_FOREIGN = 32,      /* made for eye_poll: goes with its last operation */
     SLOT_WATCHED = 64,      /* the backend's: it knows this descriptor */
-    SLOT_ENDED = 128,       /* the backend saw the peer's end: a short receive says nothing any more */
+    SLOT_MARKED = 128,      /* the peer's end or urgent data were seen: a short receive says nothing */
     SLOT_UNWATCHABLE = 256, /* no backend can wait for it, and it needs none: a regular file */
     SLOT_SPLICE = 512,      /* the kernel may move its bytes by splice(2) */
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
-    SLOT_TERMINAL = 2048,   /* a terminal's master side: ends by its own rules (pty(7)) */
-    SLOT_COMMAND = 4096,    /* a command's socketpair, which is no peer's that could reset it */
+    SLOT_FINISHED = 2048,   /* no socket, and its sending has ended */
+    SLOT_TERMINAL = 4096,   /* a terminal's master side: ends by its own rules (pty(7)) */
+    SLOT_COMMAND = 8192,    /* a command's socketpair, which is no peer's that could reset it */
 };
 
 struct slot {
@@ -115,8 +116,9 @@ void slot_detach(struct slot *slot);
 void slot_cancel(eye_op *op);
 /* Submits op to its kind's queue; op_of(op)->u was filled in by the caller. */
 void slot_submit(struct slot *slot, eye_op *op, const struct op_kind *kind, eye_done *done);
-/* The backend's word: these ways are worth a try; ended: for good. */
-void slot_ready(struct slot *slot, unsigned ways, bool ended);
+/* The backend's word: these ways are worth a try. marked: the peer has ended, or urgent data is among its
+ * bytes, where a receive stops short with more behind it (tcp(7)). */
+void slot_ready(struct slot *slot, unsigned ways, bool marked);
 /* The slot that stands for fd, or NULL. */
 struct slot *slot_find(eye_loop *loop, int fd);
 /* Lets the head of the run list go on once. */
@@ -187,6 +189,7 @@ struct eye_loop {
     } timers;
     struct signals *signals;
     struct mailbox *mailbox;
+    struct slot mailbox_slot;
     eye_op mailbox_op;
     struct pipe_pool *pipes;
 };

@@ -9,10 +9,11 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "loop/loop.h"
+#include "loop/io.h"
 
 struct signals {
     int pipe[2];
+    struct slot slot; /* its end to read from */
     eye_op op;
     bool settle; /* some signal may have nobody waiting any more */
     struct {
@@ -38,7 +39,7 @@ static void handler(int signum) {
 static void signals_pump(eye_op *op, int64_t result);
 
 static void signals_wait(eye_loop *loop) {
-    eye_poll(loop, &loop->signals->op, loop->signals->pipe[0], EYE_IN, signals_pump);
+    io_wait(&loop->signals->slot, &loop->signals->op, EYE_IN, signals_pump);
     op_uncount(loop, &loop->signals->op);
 }
 
@@ -50,9 +51,9 @@ static void signal_arrived(eye_loop *loop, int signum) {
     s->settle = true;
 }
 
+/* Where waiting itself has failed (-ENOMEM), it is tried again: what is in the pipe is not lost. */
 static void signals_pump(eye_op *op, int64_t result) {
-    if (result < 0)
-        return;
+    (void)result;
     struct signals *s = eye_container_of(op, struct signals, op);
     eye_loop *loop = op->user;
     uint8_t bytes[64];
@@ -70,6 +71,13 @@ static int signals_open(eye_loop *loop) {
     if (pipe2(s->pipe, O_CLOEXEC | O_NONBLOCK) < 0) {
         free(s);
         return -errno;
+    }
+    int r = slot_open(loop, &s->slot, s->pipe[0], 0);
+    if (r < 0) {
+        close(s->pipe[0]);
+        close(s->pipe[1]);
+        free(s);
+        return r;
     }
     s->op.user = loop;
     loop->signals = s;
@@ -146,7 +154,7 @@ void signals_done(eye_loop *loop) {
     for (int signum = 1; signum < NSIG; signum++)
         if (s->of[signum].taken)
             signal_give_back(s, signum);
-    eye_cancel(loop, &s->op);
+    slot_detach(&s->slot);
     close(s->pipe[0]);
     close(s->pipe[1]);
     free(s);

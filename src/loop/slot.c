@@ -128,9 +128,9 @@ void slot_cancel(eye_op *op) {
     slot_settle(slot);
 }
 
-void slot_ready(struct slot *slot, unsigned ways, bool ended) {
-    if (ended)
-        slot->flags |= SLOT_ENDED;
+void slot_ready(struct slot *slot, unsigned ways, bool marked) {
+    if (marked)
+        slot->flags |= SLOT_MARKED;
     slot->ready |= (uint8_t)ways;
     slot_schedule(slot);
     slot_want(slot);

@@ -153,13 +153,13 @@ void work_submit(eye_loop *loop, eye_op *op, struct work *work, eye_done *done) 
 static void mailbox_wait_done(eye_op *op, int64_t result);
 
 static void mailbox_wait(eye_loop *loop) {
-    eye_poll(loop, &loop->mailbox_op, loop->mailbox->fd, EYE_IN, mailbox_wait_done);
+    io_wait(&loop->mailbox_slot, &loop->mailbox_op, EYE_IN, mailbox_wait_done);
     op_uncount(loop, &loop->mailbox_op);
 }
 
+/* Where waiting itself has failed (-ENOMEM), it is tried again: what is in the mailbox is not lost. */
 static void mailbox_wait_done(eye_op *op, int64_t result) {
-    if (result < 0)
-        return;
+    (void)result;
     eye_loop *loop = eye_container_of(op, eye_loop, mailbox_op);
     struct mailbox *mailbox = loop->mailbox;
     eventfd_t count;
@@ -190,9 +190,12 @@ int mailbox_open(eye_loop *loop) {
         return -ENOMEM;
     *mailbox = (struct mailbox){.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .references = 1};
     mailbox->end = &mailbox->first;
-    if (mailbox->fd < 0) {
+    int r = mailbox->fd < 0 ? -errno : slot_open(loop, &loop->mailbox_slot, mailbox->fd, 0);
+    if (r < 0) {
+        if (mailbox->fd >= 0)
+            close(mailbox->fd);
         free(mailbox);
-        return -errno;
+        return r;
     }
     loop->mailbox = mailbox;
     mailbox_wait(loop);
@@ -203,7 +206,7 @@ void mailbox_done(eye_loop *loop) {
     struct mailbox *mailbox = loop->mailbox;
     if (!mailbox)
         return;
-    eye_cancel(loop, &loop->mailbox_op);
+    slot_detach(&loop->mailbox_slot);
     pthread_mutex_lock(&lock);
     close(mailbox->fd);
     mailbox->fd = -1;

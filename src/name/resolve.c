@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "name/name.h"
 
@@ -79,16 +80,28 @@ static void explain(const char *host, const char *port, int eai, struct eye_err 
         err_cause(reterr, "no name server answered (resolv.conf(5))");
 }
 
-static int addrs_copy(const struct addrinfo *found, bool canonical, struct eye_addrs *ret_addrs) {
+/* "localhost" and the names below it are the loopback addresses, whatever a name server knows of them
+ * (RFC 6761, 6.3). */
+static bool is_localhost(const char *host) {
+    static const char name[] = "localhost";
+    size_t size = strlen(host);
+    if (size > 0 && host[size - 1] == '.')
+        size--;
+    if (size < sizeof(name) - 1 || strncasecmp(host + size - (sizeof(name) - 1), name, sizeof(name) - 1))
+        return false;
+    return size == sizeof(name) - 1 || host[size - sizeof(name)] == '.';
+}
+
+static int addrs_copy(const struct addrinfo *found, const char *canonical, struct eye_addrs *ret_addrs) {
     struct eye_addrs addrs = {0};
     size_t count = 0;
     assert(found);
     for (const struct addrinfo *ai = found; ai; ai = ai->ai_next)
         count++;
     addrs.list = calloc(count, sizeof(*addrs.list));
-    if (canonical && found->ai_canonname)
-        addrs.canonical = strdup(found->ai_canonname);
-    if (!addrs.list || (canonical && found->ai_canonname && !addrs.canonical)) {
+    if (canonical)
+        addrs.canonical = strdup(canonical);
+    if (!addrs.list || (canonical && !addrs.canonical)) {
         eye_addrs_done(&addrs);
         return -ENOMEM;
     }
@@ -116,7 +129,7 @@ int eye_resolve(const char *host, const char *port, const struct eye_resolve_opt
                        "'%s' is no port: a number up to 65535 or a service's name", port);
 
     bool literal = opts->numeric || (host && (strchr(host, ':') || is_numbers(host)));
-    const struct addrinfo hints = {
+    struct addrinfo hints = {
         .ai_family = opts->family == 4   ? AF_INET
                      : opts->family == 6 ? AF_INET6
                                          : AF_UNSPEC,
@@ -127,13 +140,18 @@ int eye_resolve(const char *host, const char *port, const struct eye_resolve_opt
     };
     struct addrinfo *found;
     int eai = getaddrinfo(host, port, &hints, &found);
+    if (eai && host && !literal && is_localhost(host)) {
+        hints.ai_flags = 0;
+        eai = getaddrinfo(NULL, port, &hints, &found);
+    }
     if (eai) {
         int code = eai == EAI_SYSTEM ? -errno : eai == EAI_MEMORY ? -ENOMEM : EYE_EAI_BASE + eai;
         err_set(reterr, code, EYE_FAIL_RESOLVE, "%s: %s", host ? host : port, eye_strerror(code));
         explain(host, port, eai, reterr);
         return code;
     }
-    r = addrs_copy(found, opts->canonical, ret_addrs);
+    const char *canonical = found->ai_canonname ? found->ai_canonname : host;
+    r = addrs_copy(found, opts->canonical ? canonical : NULL, ret_addrs);
     freeaddrinfo(found);
     return r < 0 ? err_set(reterr, r, EYE_FAIL_OTHER, "%s: %s", host ? host : port, eye_strerror(r)) : r;
 }

@@ -287,7 +287,8 @@ static const struct op_kind op_dial = {.name = "dial", .cancel = dial_cancel};
 
 static void dial_start(struct dial *d) {
     d->pending++;
-    eye_timer(d->loop, &d->deadline_op, time_after(d->loop->now_ns, d->endpoint->timeout_ns), deadline_done);
+    /* From now, not from the turn's beginning: before the loop runs that may be long ago. */
+    eye_timer(d->loop, &d->deadline_op, time_after(sys_now(), d->endpoint->timeout_ns), deadline_done);
     struct lookup lookup;
     int r = lookup_new(d->endpoint, false, &lookup);
     if (r < 0) {

@@ -20,7 +20,7 @@ static int by_socketpair(eye_loop *loop, const char *command, eye_stream **ret_s
     eye_stream *stream;
     if (fcntl(ours, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
         return -errno;
-    int r = stream_new(loop, ours, SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE | SLOT_COMMAND, &stream);
+    int r = stream_new(loop, ours, SLOT_SOCKET | SLOT_SPLICE | SLOT_COMMAND, &stream);
     if (r < 0)
         return r;
     ours = -1; /* the stream's now */

@@ -64,7 +64,7 @@ static int tcp_bind(int fd, const struct eye_endpoint *e, const struct eye_addr 
 
 static unsigned tcp_slot_flags(const struct eye_endpoint *e, int fd) {
     (void)e, (void)fd;
-    return SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+    return SLOT_SOCKET | SLOT_TCP | SLOT_SPLICE;
 }
 
 const struct scheme scheme_tcp = {

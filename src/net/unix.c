@@ -90,7 +90,7 @@ static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr
 
 static unsigned unix_slot_flags(const struct eye_endpoint *e, int fd) {
     (void)fd;
-    return e->type == SOCK_SEQPACKET ? SLOT_SOCKET | SLOT_MESSAGES : SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE;
+    return SLOT_SOCKET | (e->type == SOCK_SEQPACKET ? SLOT_MESSAGES : SLOT_SPLICE);
 }
 
 const struct scheme scheme_unix = {

@@ -1,5 +1,6 @@
 """Where servers listen and what clients dial: ports, families, names, zones, local addresses."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,9 @@ def with_hosts(tmp_path):
     if not shutil.which("unshare") or subprocess.run(["unshare", "--mount", "true"], check=False,
                                                      capture_output=True).returncode:
         pytest.skip("this host allows no mount namespaces, which a hosts file of our own needs")
+
+    if not os.path.exists("/etc/hosts"):
+        pytest.skip("this host has no hosts file to put one of our own over")
 
     def words(**names):
         hosts = tmp_path / "hosts"

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -91,6 +92,27 @@ def test_resolve_tells_the_invalid_and_prints_the_others(run_sockeye):
     assert len(lines) == len(invalid)
     assert all(line.startswith("sockeye: resolve: ") for line in lines)
     assert lines[0].startswith("sockeye: resolve: 10.0.0.256: ")
+
+
+def test_localhost_is_loopback_whatever_the_resolver_knows(start, sockeye, tmp_path):
+    """RFC 6761, 6.3; a bare root has no hosts file."""
+    if not os.path.exists("/etc/hosts") or subprocess.run(
+            ["unshare", "--mount", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("an empty hosts file for the test alone takes /etc/hosts and a mount namespace")
+    (tmp_path / "hosts").touch()
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\noptions attempts:1 timeout:1\n",
+                                          encoding="ascii")
+    script = 'mount --bind hosts /etc/hosts && mount --bind resolv.conf /etc/resolv.conf && exec "$@"'
+
+    def resolve(*words):
+        return start("unshare", "--mount", "sh", "-c", script, "sh", sockeye, "resolve", "--json", *words,
+                     cwd=tmp_path)
+    process = resolve("localhost", "LOCALHOST.", "a.localhost")
+    assert process.wait() == 0
+    rows = [json.loads(line) for line in process.stdout.splitlines()]
+    for name in ("localhost", "LOCALHOST.", "a.localhost"):
+        assert {row["address"] for row in rows if row["name"] == name} == {"::1", "127.0.0.1"}
+    assert resolve("notlocalhost", "localhost.example").wait() == 3
 
 
 def test_resolve_family_and_port(run_sockeye):

@@ -191,6 +191,9 @@ class Process:
     def wait_stderr(self, pattern, timeout=None):
         return self._await(self._err, pattern, "stderr", timeout)
 
+    def stdout_ended(self):
+        return self._out.ended
+
     def running(self):
         return self.child.poll() is None
 

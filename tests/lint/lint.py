@@ -27,10 +27,10 @@ class Skip(Exception):
 def tree():
     """Every file that is in the project or about to be, relative to the root."""
     command = ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, capture_output=True, check=False, text=True)
-    if listed.returncode == 0:
+    listed = shutil.which("git") and subprocess.run(command, capture_output=True, check=False, text=True)
+    if listed and listed.returncode == 0:
         names = (pathlib.Path(name) for name in listed.stdout.split("\0") if name)
-    else:  # an unpacked archive
+    else:  # an unpacked archive, or no git
         names = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
         names = (name for name in names if not GENERATED.match(name.parts[0]))
     return sorted(name for name in names if (ROOT / name).is_file())

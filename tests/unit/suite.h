@@ -26,7 +26,7 @@
 #include <sockeye/flow.h>
 
 #include "base/base.h"
-#include "loop/loop.h"
+#include "loop/backend.h"
 #include "net/net.h"
 #include "sys/sys.h"
 #include "tap.h"
@@ -107,7 +107,8 @@ static inline void suite_turns(int turns) {
 
 /* ---- descriptors and streams ---- */
 
-enum { FLAGS_STREAM = SLOT_SOCKET | SLOT_STREAM | SLOT_SPLICE, FLAGS_MESSAGES = SLOT_SOCKET | SLOT_MESSAGES };
+enum { FLAGS_TCP = SLOT_SOCKET | SLOT_TCP | SLOT_SPLICE, FLAGS_UNIX = SLOT_SOCKET | SLOT_SPLICE };
+enum { FLAGS_MESSAGES = SLOT_SOCKET | SLOT_MESSAGES };
 enum { FLAGS_PIPE = SLOT_PIPE | SLOT_SPLICE };
 
 /* The two ends of a Unix socket, or of a TCP connection over loopback; non-blocking. */

@@ -199,7 +199,7 @@ static void work_cancel_waiting(eye_loop *loop) {
 static void work_others_go_on(eye_loop *loop) {
     int fd[2], ran = 0;
     suite_socketpair(SOCK_STREAM, fd);
-    eye_stream *s = suite_stream(loop, fd[0], FLAGS_STREAM);
+    eye_stream *s = suite_stream(loop, fd[0], FLAGS_UNIX);
     struct got work = {.op.user = &ran}, in = {0};
     char buf[8];
     SUBMIT(eye_work(loop, &work.op, wait_at_gate, got_done));

@@ -17,7 +17,7 @@ static eye_stream *ready_stream(eye_loop *loop, int *ret_fd) {
     suite_socketpair(SOCK_STREAM, fd);
     suite_write(loop, fd[1], "ready", 5);
     *ret_fd = fd[1];
-    return suite_stream(loop, fd[0], FLAGS_STREAM);
+    return suite_stream(loop, fd[0], FLAGS_UNIX);
 }
 
 static void once_recv(eye_loop *loop) {
@@ -126,7 +126,7 @@ static void once_accept(eye_loop *loop) {
 static void once_connect(eye_loop *loop) {
     struct eye_addr addr;
     int listener = suite_tcp_listener(1, &addr);
-    eye_stream *s = suite_stream(loop, sys_socket(AF_INET, SOCK_STREAM, 0), FLAGS_STREAM);
+    eye_stream *s = suite_stream(loop, sys_socket(AF_INET, SOCK_STREAM, 0), FLAGS_TCP);
     struct got got = {0};
     SUBMIT(io_connect(&s->slot[0], &got.op, &addr, got_done));
     once(&got, 0);
@@ -258,8 +258,8 @@ static void once_relay(eye_loop *loop) {
     close(a[1]); /* both have ended already */
     close(b[1]);
     eye_relay *relay;
-    if (!CHECK_INT(eye_relay_new(loop, suite_stream(loop, a[0], FLAGS_STREAM),
-                                 suite_stream(loop, b[0], FLAGS_STREAM), NULL, &relay),
+    if (!CHECK_INT(eye_relay_new(loop, suite_stream(loop, a[0], FLAGS_UNIX),
+                                 suite_stream(loop, b[0], FLAGS_UNIX), NULL, &relay),
                    0))
         return;
     struct got got = {0};

@@ -9,7 +9,7 @@ static eye_stream *stream_and_peer(eye_loop *loop, int *ret_fd) {
     int fd[2];
     suite_socketpair(SOCK_STREAM, fd);
     *ret_fd = fd[1];
-    return suite_stream(loop, fd[0], FLAGS_STREAM);
+    return suite_stream(loop, fd[0], FLAGS_UNIX);
 }
 
 /* ---- order ---- */

@@ -79,7 +79,7 @@ static void again_past(struct got *got) {
 static void past_starves_nobody(eye_loop *loop) {
     int fd[2];
     suite_socketpair(SOCK_STREAM, fd);
-    eye_stream *s = suite_stream(loop, fd[0], FLAGS_STREAM);
+    eye_stream *s = suite_stream(loop, fd[0], FLAGS_UNIX);
     struct got past = {.then = again_past}, later = {0}, in = {0};
     char buf[8];
     SUBMIT(eye_timer(loop, &past.op, 0, got_done));
