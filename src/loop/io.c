@@ -87,7 +87,7 @@ static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
     return n;
 }
 
-static int64_t send_some(struct slot *slot, const void *buf, size_t size) {
+static int64_t send_some(const struct slot *slot, const void *buf, size_t size) {
     if (slot->flags & SLOT_FINISHED)
         return -EPIPE;
     if (would_wait(slot, EYE_OUT))
@@ -182,6 +182,9 @@ static int64_t perform_wait_out(struct slot *slot, eye_op *op) {
 static int64_t finish_terminal(struct slot *slot) {
     static const char end_of_file[] = {4, 4};
     int64_t n = send_some(slot, end_of_file, sizeof end_of_file);
+    if (n == -EAGAIN)
+        return n;
+    slot->flags |= SLOT_FINISHED;
     return n == -EPIPE ? 0 : MIN(n, 0);
 }
 
@@ -201,13 +204,21 @@ static int64_t perform_finish(struct slot *slot, eye_op *op) {
     return r < 0 ? r : over;
 }
 
+/* Before urgent data a splice says for ever that it would wait, or that the end has come: it does not pass
+ * it, as a receive does (tcp(7)). */
+static int64_t splice_from(const struct slot *slot, int to, size_t size) {
+    int64_t n = sys_splice(slot->fd, to, size);
+    if (command_gone(slot, n))
+        return 0;
+    bool stuck = (n == 0 || n == -EAGAIN) && (slot->flags & SLOT_TCP) && sys_at_mark(slot->fd);
+    return stuck ? -EINVAL : n;
+}
+
 static int64_t perform_splice_in(struct slot *slot, eye_op *op) {
     struct kpipe *pipe = pipe_get(slot->loop);
     if (!pipe)
         return -ENOBUFS;
-    int64_t n = sys_splice(slot->fd, pipe->fd[1], pipe->size);
-    if (command_gone(slot, n))
-        n = 0;
+    int64_t n = splice_from(slot, pipe->fd[1], pipe->size);
     if (n <= 0)
         pipe_put(slot->loop, pipe, true);
     else
@@ -229,9 +240,7 @@ static int64_t perform_splice_out(struct slot *slot, eye_op *op) {
 
 static int64_t perform_splice(struct slot *slot, eye_op *op) {
     int to_fd = op_of(op)->u.own.value;
-    int64_t n = sys_splice(slot->fd, to_fd, SEND_TURN_BYTES * 4);
-    if (command_gone(slot, n))
-        return 0;
+    int64_t n = splice_from(slot, to_fd, SEND_TURN_BYTES * 4);
     if (n == -ECONNRESET)
         return to_command(slot_find(slot->loop, to_fd), n);
     /* splice(2) does not say which of the two would have waited. */

@@ -26,7 +26,8 @@ void io_wait(struct slot *slot, eye_op *op, enum eye_way way, eye_done *done);
 void io_finish(struct slot *slot, eye_op *op, eye_done *done);
 
 /* From a slot to a pipe of the pool's, which is taken only when there are bytes to hold: completes with
- * their number and the pipe, 0 at the end, or -ENOBUFS when the pool is empty. */
+ * their number and the pipe, 0 at the end, or -ENOBUFS when the pool is empty. -EINVAL: the kernel does not
+ * splice here, or not past the next byte; receive instead. */
 void io_splice_in(struct slot *slot, eye_op *op, struct kpipe **ret_pipe, eye_done *done);
 /* All size bytes of the pipe to a slot. */
 void io_splice_out(struct slot *slot, eye_op *op, const struct kpipe *pipe, size_t size, eye_done *done);

@@ -88,7 +88,7 @@ enum slot_flags {
     SLOT_UNWATCHABLE = 256, /* no backend can wait for it, and it needs none: a regular file */
     SLOT_SPLICE = 512,      /* the kernel may move its bytes by splice(2) */
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
-    SLOT_FINISHED = 2048,   /* no socket, and its sending has ended: /dev/null stands in its place */
+    SLOT_FINISHED = 2048,   /* no socket, and its sending has ended */
     SLOT_TERMINAL = 4096,   /* a terminal's master side: ends by its own rules (pty(7)) */
     SLOT_ENDLESS = 8192,    /* a datagram socket: a receive of 0 is an empty message and no end */
     SLOT_COMMAND = 16384,   /* a command's socketpair, which is no peer's that could reset it */

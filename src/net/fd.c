@@ -83,10 +83,13 @@ static int fd_listening(eye_loop *loop, const struct eye_endpoint *e, struct eye
 }
 
 static unsigned fd_slot_flags(const struct eye_endpoint *e, int fd) {
-    unsigned flags = SLOT_SOCKET;
+    int type = 0, protocol = 0;
+    socklen_t len = sizeof type;
     (void)e;
-    inherit_flags(fd, &flags);
-    return flags | (flags & SLOT_MESSAGES ? 0 : SLOT_SPLICE);
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len);
+    return SLOT_SOCKET | (type == SOCK_STREAM ? SLOT_SPLICE : SLOT_MESSAGES) |
+           (protocol == IPPROTO_TCP ? SLOT_TCP : 0);
 }
 
 const struct scheme scheme_fd = {.open = fd_open, .listening = fd_listening, .slot_flags = fd_slot_flags};

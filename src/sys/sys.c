@@ -108,6 +108,10 @@ int sys_socket_error(int fd) {
     return -error;
 }
 
+bool sys_at_mark(int fd) {
+    return sockatmark(fd) == 1;
+}
+
 int64_t sys_now(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);

@@ -43,6 +43,8 @@ int sys_poll_now(int fd, short events);
 int sys_set_int(int fd, int level, int name, int value);
 /* SO_ERROR, as a negative code or 0. */
 int sys_socket_error(int fd);
+/* Whether the next byte of a TCP socket is urgent (sockatmark(3)). */
+bool sys_at_mark(int fd);
 /* CLOCK_MONOTONIC in ns. */
 int64_t sys_now(void);
 
