@@ -17,6 +17,7 @@ static int listener_start(eye_loop *loop, const struct eye_endpoint *e, const st
     AUTO_FD int fd = listener->scheme->socket(e, addr, true);
     if (fd < 0)
         return net_fail(reterr, e, fd, true);
+    AUTO_FD int lock = listener->scheme->lock ? listener->scheme->lock(e) : -1;
     int r = listener->scheme->bind(fd, e, addr, &listener->bound, reterr);
     if (r < 0)
         return r;

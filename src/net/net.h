@@ -39,6 +39,9 @@ struct scheme {
                 struct eye_err *reterr);
     /* A socket for that address, with the endpoint's options set, to connect or to bind. */
     int (*socket)(const struct eye_endpoint *endpoint, const struct eye_addr *addr, bool listening);
+    /* Keeps out others who would judge what bind makes before it listens: a descriptor to close then, or
+     * -1. NULL where nobody could. */
+    int (*lock)(const struct eye_endpoint *endpoint);
     int (*bind)(int fd, const struct eye_endpoint *endpoint, const struct eye_addr *addr,
                 struct bound *ret_bound, struct eye_err *reterr);
     /* Removes what bind left in the file system; NULL where it leaves nothing. */
