@@ -142,9 +142,9 @@ struct eye_relay_opts {
      * the relay, or NULL. */
     struct {
         enum eye_eof eof;
+        bool crlf; /* an LF that it sends becomes CR LF, unless a CR stands before it */
         int64_t wait_ns;
         const struct eye_endpoint *endpoint;
-        bool crlf; /* an LF that it sends becomes CR LF, unless a CR stands before it */
     } side[2];
     int64_t idle_ns; /* ends both when nothing has moved for so long; 0: never */
     bool idle_ends;  /* that is its orderly end, as of datagrams, and no failure */

@@ -29,7 +29,6 @@ struct joint {
     eye_relay *relay;
     struct leaving *leaving; /* where it has commands */
     eye_op op;               /* one at a time: dialling TO, relaying, waiting for commands, or closing FROM */
-    bool stopped;            /* its time was up */
 };
 
 struct eye_forward {
@@ -46,6 +45,7 @@ struct eye_forward {
     int64_t started_ns; /* where FROM is opened once, this is its one peer's start */
     bool listens;       /* FROM is a server's */
     bool keeps;         /* stdio as TO serves one peer after another */
+    bool stopped;       /* the time of those that are left was up */
     bool stopping;      /* the server has been told */
     eye_op *op;         /* the caller's */
     struct eye_outcome *ret_outcome;
@@ -84,7 +84,7 @@ static uint64_t joint_conn(const struct joint *j) {
 
 /* Its own words where its time was up: the codes then only say that it was cancelled. */
 static void joint_blame_stop(const struct joint *j, struct eye_outcome *outcome) {
-    if (j->stopped)
+    if (j->forward->stopped)
         outcome_fail(outcome, EYE_REASON_TIMEOUT, EYE_EDEADLINE, "ended with the server");
 }
 
@@ -128,7 +128,7 @@ static void relay_done(eye_op *op, int64_t result) {
         return;
     }
     j->leaving->outcome = outcome;
-    if (j->stopped)
+    if (j->forward->stopped)
         children_end(j->leaving->children);
     else if (outcome.reason != EYE_REASON_END)
         children_kill(j->leaving->children, SIGHUP);
@@ -260,7 +260,6 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
 }
 
 static void joint_stop(struct joint *j) {
-    j->stopped = true;
     eye_cancel(j->forward->loop, &j->op);
 }
 
@@ -361,6 +360,7 @@ void eye_forward_run(eye_forward *f, eye_op *op, struct eye_outcome *ret_outcome
 
 static void joints_stop(eye_forward *f) {
     struct list *next;
+    f->stopped = true;
     for (struct list *at = f->joints.next; at != &f->joints; at = next) {
         next = at->next;
         joint_stop(eye_container_of(at, struct joint, node));

@@ -46,7 +46,6 @@ struct quiet {
 struct eye_relay {
     eye_loop *loop;
     struct eye_relay_opts opts;
-    eye_stream *side[2];
     struct way way[2];
     eye_op *op; /* the caller's, while it runs */
     struct quiet *quiet;

@@ -179,7 +179,10 @@ static void peer_failed(eye_peer *peer, int64_t code) {
     if (peer->ending)
         peer_close(peer);
     else
-        peer_fail(peer, code == -ECONNRESET || code == -EPIPE ? EYE_REASON_RESET : EYE_REASON_ERROR,
+        peer_fail(peer,
+                  code == -ECONNRESET || code == -EPIPE ? EYE_REASON_RESET
+                  : code == EYE_ETRUNCATED              ? EYE_REASON_TRUNCATED
+                                                        : EYE_REASON_ERROR,
                   (int)code);
 }
 

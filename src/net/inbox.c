@@ -150,13 +150,15 @@ static int peer_new(struct slot *slot, const struct eye_endpoint *e, const struc
         close(fd);
         return r;
     }
-    stream->inbox = inbox_new(stream, &d->peer);
-    if (!stream->inbox) {
+    struct inbox *inbox = inbox_new(stream, &d->peer);
+    if (!inbox) {
         stream_drop(stream);
         return -ENOMEM;
     }
-    list_append(peers, &stream->inbox->node);
-    *ret_inbox = stream->inbox;
+    stream->u.inbox = inbox;
+    stream->has_inbox = true;
+    list_append(peers, &inbox->node);
+    *ret_inbox = inbox;
     return 0;
 }
 

@@ -21,15 +21,15 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
     AUTO_FD int fd = scheme->socket(e, addr, true);
     if (fd < 0)
         return net_fail(reterr, e, fd, true);
+    AUTO_FD int lock = scheme->lock ? scheme->lock(e) : -1;
     int r = scheme->bind(fd, e, addr, ret_bound, reterr);
     if (r < 0)
         return r;
     if (eye_endpoint_endless(e))
         /* The peers' sockets share the address. Said only now, so that a second server meets EADDRINUSE. */
         r = e->scheme == EYE_UDP ? sys_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
-    else if (listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) <
-             0) /* Linux cuts it to net.core.somaxconn */
-        r = -errno;
+    else /* Linux cuts the backlog to net.core.somaxconn. */
+        r = listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0 ? -errno : 0;
     if (r < 0) {
         if (scheme->unbind)
             scheme->unbind(e, ret_bound);
