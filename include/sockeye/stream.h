@@ -116,6 +116,7 @@ EYE_API int eye_stream_local(const eye_stream *stream, struct eye_addr *ret_addr
  * is not taken is reaped by the loop. */
 EYE_API eye_child *eye_stream_take_child(eye_stream *stream);
 
+/* Its process number. */
 EYE_API int64_t eye_child_pid(const eye_child *child);
 
 /* Completes with the child's wait(2) status once it has exited. Errors: as waitid(2). */

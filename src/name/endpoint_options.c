@@ -259,10 +259,12 @@ int option_unknown(const struct parse *parse, size_t at) {
 
 static int option_of_other_scheme(const struct parse *parse, size_t at, const struct option *option) {
     char owners[64] = "";
-    for (size_t s = 0, len = 0; eye_scheme_name(s); s++)
-        if (option->schemes & 1U << s)
-            len += (size_t)snprintf(owners + len, sizeof(owners) - len, "%s%s", len ? " and " : "",
-                                    eye_scheme_name(s));
+    size_t len = 0;
+    for (unsigned s = 0, left = option->schemes; left; left &= ~(1U << s++))
+        if (left & 1U << s) {
+            const char *before = len == 0 ? "" : left >> s == 1 ? " and " : ", ";
+            len += (size_t)snprintf(owners + len, sizeof(owners) - len, "%s%s", before, eye_scheme_name(s));
+        }
     return parse_bad(parse, at, "'%s' is an option of %s endpoints", option->name, owners);
 }
 
