@@ -343,9 +343,10 @@ static struct slot *way_slot(const struct way *w, enum eye_way way) {
     return slot_find(w->relay->loop, eye_stream_fd(way == EYE_IN ? w->from : way_to(w), way));
 }
 
-/* What the kernel says to a splice that it does not do for these descriptors. */
+/* What the kernel says to a splice that it does not do for these descriptors, or a container's filter to
+ * any. */
 static bool refused(int64_t code) {
-    return code == -EINVAL || code == -ENOSYS || code == -EOPNOTSUPP;
+    return code == -EINVAL || code == -ENOSYS || code == -EOPNOTSUPP || code == -EPERM;
 }
 
 static void pipe_drain_done(eye_op *op, int64_t n);

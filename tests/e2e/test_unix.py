@@ -241,7 +241,7 @@ def test_successor_keeps_its_file(start_sockeye, tmp_path):
 def test_servers_that_start_at_once(start_sockeye, tmp_path):
     """On one stale file: one of them wins, and stays; none takes another's socket for a stale one."""
     path = tmp_path / "s"
-    for _ in range(15):
+    for _ in range(5):
         stale(path)
         servers = [start_sockeye("echo", path) for _ in range(5)]
         losers = eventually(lambda: len(ended := [one for one in servers if not one.running()]) == 4
