@@ -15,6 +15,7 @@ const struct command *const commands[] = {
     &connect_command,
     &listen_command,
     &relay_command,
+    &pair_command,
     &doctor_command,
     &tour_command,
     &help_command,

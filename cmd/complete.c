@@ -34,13 +34,18 @@ static void command_names(void) {
 
 static void bash_values(const struct command *command) {
     for (const struct option_row *const *row = command->options; *row; row++) {
+        if (!(*row)->value)
+            continue;
+        if ((*row)->kind == OPTION_OPTIONAL)
+            printf("    '%s --%s=') ", command->name, (*row)->name);
+        else
+            printf("    '%s --%s' | '%s --%s=') ", command->name, (*row)->name, command->name, (*row)->name);
         if ((*row)->choices) {
-            printf("    '%s --%s') words='", command->name, (*row)->name);
+            fputs("words='", stdout);
             words((*row)->choices);
             fputs("' ;;\n", stdout);
-        } else if ((*row)->value) {
-            printf("    '%s --%s') words= files=%d ;;\n", command->name, (*row)->name,
-                   (*row)->completes == COMPLETE_FILE);
+        } else {
+            printf("words= files=%d ;;\n", (*row)->completes == COMPLETE_FILE);
         }
     }
 }
@@ -76,8 +81,8 @@ void complete_bash(void) {
         "_sockeye() {\n"
         "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words= files=0 value=1\n"
         "    # bash splits words at = and :\n"
-        "    if [[ $cur == = ]]; then cur=\n"
-        "    elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}; fi\n"
+        "    if [[ $cur == = ]]; then cur= prev+==\n"
+        "    elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}=; fi\n"
         "    if ((COMP_CWORD == 1)); then\n"
         "        COMPREPLY=($(compgen -W '",
         stdout);
@@ -119,7 +124,7 @@ static void zsh_option(const struct option_row *row) {
     if (row->letter)
         printf("'(-%c --%s)'{-%c,--%s}", row->letter, row->name, row->letter, row->name);
     else
-        printf("'--%s%s'", row->name, row->value ? "=" : "");
+        printf("'--%s%s'", row->name, row->kind == OPTION_OPTIONAL ? "=-" : row->value ? "=" : "");
     fputs("'[", stdout);
     quoted(row->help, "'", "'\\'");
     fputs("]", stdout);
@@ -128,7 +133,8 @@ static void zsh_option(const struct option_row *row) {
         words(row->choices);
         putchar(')');
     } else if (row->value) {
-        printf(":%s:%s", row->name, row->completes == COMPLETE_FILE ? "_files" : " ");
+        printf("%s:%s:%s", row->kind == OPTION_OPTIONAL ? ":" : "", row->name,
+               row->completes == COMPLETE_FILE ? "_files" : " ");
     }
     fputs("' \\\n", stdout);
 }
@@ -194,7 +200,7 @@ static void fish_option(const struct command *command, const struct option_row *
         words(row->choices);
         putchar('\'');
     } else if (row->value) {
-        fputs(row->completes == COMPLETE_FILE ? " -r -F" : " -x", stdout);
+        fputs(row->kind == OPTION_OPTIONAL ? "" : row->completes == COMPLETE_FILE ? " -r -F" : " -x", stdout);
     }
     fputs(" -d '", stdout);
     quoted(row->help, "'\\", "\\");

@@ -85,8 +85,9 @@ const struct command connect_command = {
     .about = "Connects to ENDPOINT, sends it what comes on standard input, and writes what\n"
              "it answers to standard output. Ends when both ways have ended.",
     .see_also = "*sockeye-endpoint*(7), *sockeye-listen*(1), *nc*(1)",
-    .options = (const struct option_row *const[]){&option_check, &option_eof, &option_engine, &option_events,
-                                                  &option_verbose, &option_quiet, &option_help, NULL},
+    .options = (const struct option_row *const[]){&option_check, &option_eof, &option_crlf, &option_trace,
+                                                  &option_engine, &option_events, &option_verbose,
+                                                  &option_quiet, &option_help, NULL},
     /* Not a server: a signal ends it without waiting for the other side. */
     .defaults = &(const struct connect_options){.common = {.engine = "auto"}},
     .options_size = sizeof(struct connect_options),

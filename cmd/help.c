@@ -90,10 +90,14 @@ void help_endpoint_print(void) {
           "  tcp:HOST:PORT           the default scheme; [V6]:PORT, :PORT for this host, and\n"
           "                          for servers PORT alone; port 0 picks one\n"
           "  unix:PATH, unix:@NAME   also /PATH, ./PATH and @NAME; @ is the abstract space\n"
+          "  exec:COMMAND            a command, run by the shell\n"
           "  stdio, or -             standard input and output\n"
+          "  fd:NUMBER               an inherited descriptor, connected or listening\n"
+          "  file:PATH               a file, device or FIFO\n"
           "\n"
-          "Options stand after the target, with commas. A path that holds commas takes them\n"
-          "before the colon: unix,mode=0660:/run/a,b. In their values %XX is a byte.\n"
+          "Options stand after the target, with commas. A command takes them before the\n"
+          "colon, and so does a path that holds commas: exec,pty:grep a,b and\n"
+          "unix,mode=0660:/run/a,b. In their values %XX is a byte.\n"
           "\n"
           "Options:\n",
           stdout);

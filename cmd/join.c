@@ -2,9 +2,11 @@
 
 #include "output.h"
 #include "run.h"
+#include "trace.h"
 
 struct joining {
     struct run run;
+    struct trace trace;
     struct eye_endpoint from, to;
     eye_forward *forward;
     eye_op op;
@@ -64,8 +66,9 @@ static int join_endpoints(const struct common *common, const struct join *how, s
     const struct eye_forward_opts opts = {.from = &j->from,
                                           .to = &j->to,
                                           .once = how->once,
-                                          .stdio = {common->eof.eof, common->eof.wait_ns},
-                                          .observer = &j->run.events.observer};
+                                          .stdio = {common->eof.eof, common->eof.wait_ns, common->crlf},
+                                          .observer = &j->run.events.observer,
+                                          .tracer = common->trace ? &j->trace.tracer : NULL};
     struct eye_err err;
     int status = run_open(&j->run, common, join_stop);
 
@@ -88,7 +91,9 @@ int join(const struct common *common, const struct join *how) {
         return status;
     status = read_endpoint(how->to, how->refused, &j.to);
     if (status == STATUS_OK) {
-        status = join_endpoints(common, how, &j);
+        status = trace_open(&j.trace, common->trace);
+        if (status == STATUS_OK)
+            status = trace_close(&j.trace, join_endpoints(common, how, &j));
         eye_endpoint_done(&j.to);
     }
     eye_endpoint_done(&j.from);

@@ -15,14 +15,14 @@ static void plain(const char *text) {
     }
 }
 
-static void term(const char *dashes, const char *name, const char *value) {
+static void term(const char *dashes, const char *name, const char *value, bool optional) {
     printf("*%s", dashes);
     plain(name);
     putchar('*');
     if (value) {
-        fputs("=_", stdout);
+        printf("%s=_", optional ? "[" : "");
         plain(value);
-        putchar('_');
+        printf("_%s", optional ? "]" : "");
     }
 }
 
@@ -55,7 +55,7 @@ void manual_options(const struct command *command) {
     for (const struct option_row *const *row = command->options; *row; row++) {
         if ((*row)->letter)
             printf("*-%c*, ", (*row)->letter);
-        term("--", (*row)->name, (*row)->value);
+        term("--", (*row)->name, (*row)->value, (*row)->kind == OPTION_OPTIONAL);
         putchar('\n');
         sentence((*row)->help);
         fputs(".\n\n", stdout);
@@ -66,7 +66,7 @@ void manual_endpoint_options(void) {
     struct eye_option_row row;
     char schemes[64];
     for (size_t i = 0; eye_endpoint_option(i, &row); i++) {
-        term("", row.name, row.value);
+        term("", row.name, row.value, false);
         printf(" (%s)\n", help_schemes(row.schemes, schemes, sizeof schemes));
         sentence(row.help);
         fputs(".\n\n", stdout);

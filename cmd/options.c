@@ -59,6 +59,20 @@ const struct option_row option_eof = {"eof",
                                       "(half, unless said), end both ways, or pass it on and end when "
                                       "nothing has come for so long",
                                       .offset = offsetof(struct common, eof)};
+const struct option_row option_crlf = {"crlf",
+                                       0,
+                                       OPTION_FLAG,
+                                       NULL,
+                                       "send CR LF for each LF of standard input that has no CR before it",
+                                       .offset = offsetof(struct common, crlf)};
+const struct option_row option_trace = {"trace",
+                                        0,
+                                        OPTION_OPTIONAL,
+                                        "FILE",
+                                        "write what passes, both ways, as a hex dump to standard error or "
+                                        "FILE",
+                                        .offset = offsetof(struct common, trace),
+                                        .completes = COMPLETE_FILE};
 
 int usage_error(struct eye_err *reterr, const char *hint, const char *fmt, ...) {
     char text[512];
@@ -102,6 +116,12 @@ static int string_read(const struct option_row *row, const char *text, void *fie
     return 0;
 }
 
+static int optional_read(const struct option_row *row, const char *text, void *field) {
+    (void)row;
+    *(const char **)field = text ? text : "";
+    return 0;
+}
+
 static int choice_read(const struct option_row *row, const char *text, void *field) {
     for (const char *const *choice = row->choices; *choice; choice++) {
         if (strcmp(*choice, text) == 0) {
@@ -139,6 +159,7 @@ static const struct {
 } kinds[] = {
     [OPTION_FLAG] = {"flag", flag_read, NULL},
     [OPTION_STRING] = {"string", string_read, NULL},
+    [OPTION_OPTIONAL] = {"optional", optional_read, NULL},
     [OPTION_CHOICE] = {"choice", choice_read, NULL},
     [OPTION_DURATION] = {"duration", duration_read, "a duration: 250ms, 5s, 2m"},
     [OPTION_EOF] = {"eof", eof_read, NULL},
@@ -150,7 +171,8 @@ const char *option_kind_name(enum option_kind kind) {
 }
 
 const char *option_synopsis(const struct option_row *row, char *buf, size_t size) {
-    snprintf(buf, size, "--%s%s%s", row->name, row->value ? "=" : "", row->value ? row->value : "");
+    const char *format = row->kind == OPTION_OPTIONAL ? "--%s[=%s]" : row->value ? "--%s=%s" : "--%s";
+    snprintf(buf, size, format, row->name, row->value);
     return buf;
 }
 
@@ -175,13 +197,13 @@ static int value_error(const struct parser *p, const struct option_row *row, con
 
 /* Takes an option with its value, or NULL where none stands beside it: then it is the next of argv. */
 static int take(struct parser *p, const struct option_row *row, const char *value) {
+    bool wants = row->kind != OPTION_FLAG && row->kind != OPTION_OPTIONAL;
     if (row->kind == OPTION_FLAG && value)
         return usage_error(p->reterr, NULL, "--%s takes no value", row->name);
-    if (row->kind != OPTION_FLAG && !value) {
-        if (p->next == p->argc)
-            return usage_error(p->reterr, NULL, "--%s needs a value: %s", row->name, row->value);
+    if (wants && !value && p->next < p->argc)
         value = p->argv[p->next++];
-    }
+    else if ((wants && !value) || (row->kind == OPTION_OPTIONAL && value && !*value))
+        return usage_error(p->reterr, NULL, "--%s needs a value: %s", row->name, row->value);
     if (kinds[row->kind].read(row, value, p->options + row->offset) < 0)
         return value_error(p, row, value);
     return 0;

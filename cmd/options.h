@@ -17,6 +17,7 @@
 enum option_kind {
     OPTION_FLAG,     /* bool; takes no value */
     OPTION_STRING,   /* const char *; choices, where there are any, are what completions offer */
+    OPTION_OPTIONAL, /* const char *; "" where it is said without a value, which =VALUE alone can give */
     OPTION_CHOICE,   /* const char *; one of choices, and nothing else */
     OPTION_DURATION, /* int64_t, nanoseconds */
     OPTION_EOF,      /* struct eof_choice */
@@ -53,6 +54,8 @@ struct common {
     const char *engine;
     int64_t grace_ns;
     struct eof_choice eof;
+    bool crlf;
+    const char *trace; /* a file, "" for standard error, or NULL */
 };
 
 #define GRACE_DEFAULT_NS (5 * INT64_C(1000000000))
@@ -63,14 +66,14 @@ extern const struct common common_defaults;
 
 /* The shared rows. */
 extern const struct option_row option_help, option_json, option_quiet, option_verbose, option_events,
-    option_engine, option_grace, option_eof;
+    option_engine, option_grace, option_eof, option_crlf, option_trace;
 
 /* Reads argv (without the command's name) by a table that NULL ends: fills in the struct of options,
  * and moves the arguments to the front of argv in their order. Returns their number, or EYE_ESYNTAX. */
 int options_parse(const struct option_row *const *table, int argc, char **argv, void *options,
                   struct eye_err *reterr);
 
-/* "--name=VALUE", or "--name". Returns buf. */
+/* "--name=VALUE", "--name[=VALUE]", or "--name". Returns buf. */
 const char *option_synopsis(const struct option_row *row, char *buf, size_t size);
 
 /* The kind's name, as `help --format=json` gives it. */

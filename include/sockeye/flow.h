@@ -132,8 +132,8 @@ enum eye_eof {
 
 /* What passes, for whoever wants to see it. */
 struct eye_tracer {
-    /* A side's bytes, as they were received; they are valid during the call. */
-    void (*bytes)(void *user, uint64_t conn, enum eye_side from, const void *data, size_t size);
+    /* A side's bytes, as they were received, and how many came before them; valid during the call. */
+    void (*bytes)(void *user, uint64_t conn, enum eye_side from, uint64_t offset, struct eye_bytes bytes);
     void *user;
 };
 

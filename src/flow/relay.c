@@ -27,6 +27,7 @@ struct way {
     } u;
     struct kpipe *pipe; /* while it holds bytes */
     uint64_t bytes;
+    uint64_t traced;        /* bytes that the tracer has seen */
     enum eye_side side : 8; /* where it comes from */
     enum mode mode : 8;
     bool copied;     /* some of the bytes, not spliced */
@@ -314,11 +315,18 @@ static void way_send_lines(struct way *w) {
     free(lines);
 }
 
+static void way_trace(struct way *w) {
+    const struct eye_tracer *tracer = w->relay->opts.tracer;
+    if (!tracer)
+        return;
+    tracer->bytes(tracer->user, w->relay->opts.conn, w->side, w->traced, w->u.lent);
+    w->traced += w->u.lent.size;
+}
+
 static void recv_done(eye_op *op, int64_t n) {
     struct way *w = eye_container_of(op, struct way, op);
-    const struct eye_tracer *tracer = w->relay->opts.tracer;
-    if (n > 0 && tracer)
-        tracer->bytes(tracer->user, w->relay->opts.conn, w->side, w->u.lent.data, w->u.lent.size);
+    if (n > 0)
+        way_trace(w);
     if (!way_goes_on(w))
         return;
     if (n < 0)

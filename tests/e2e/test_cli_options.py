@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-FLAG = "flag"
+FLAG, OPTIONAL = "flag", "optional"
 
 
 def tables_of(binary):
@@ -31,7 +31,8 @@ def tables(sockeye):
 
 
 def synopsis(option):
-    return f"--{option['name']}" + (f"={option['value']}" if option["value"] else "")
+    value = f"={option['value']}" if option["value"] else ""
+    return f"--{option['name']}" + (f"[{value}]" if option["kind"] == OPTIONAL else value)
 
 
 def built(*parts):
@@ -131,6 +132,9 @@ def test_bash_offers_exactly_the_options(sockeye, tables):
                 first = option["choices"][0]
                 assert first in complete_bash(sockeye, ["sockeye", name, long, "=", first[:-1]])
     assert complete_bash(sockeye, ["sockeye", "echo", "tc"]) == ["tcp:"]
+    # A value that may be left out stands behind = alone: the next word is an endpoint.
+    assert "tcp:" in complete_bash(sockeye, ["sockeye", "relay", "--trace", ""])
+    assert "tcp:" not in complete_bash(sockeye, ["sockeye", "relay", "--trace", "="])
     assert complete_bash(sockeye, ["sockeye", "help", "endp"]) == ["endpoint"]
 
 
@@ -138,7 +142,7 @@ def test_zsh_offers_exactly_the_options(run_sockeye, tables):
     text = run_sockeye("help", "--format=zsh").out.decode()
     for name, command in tables[0].items():
         block = re.search(rf"^    {name}\)\n(.*?);;", text, re.MULTILINE | re.DOTALL)[1]
-        listed = re.findall(r"^ +(?:'--([\w-]+)=?'|'\(-(\w) --([\w-]+)\)'\S+?)'\[", block, re.MULTILINE)
+        listed = re.findall(r"^ +(?:'--([\w-]+)=?-?'|'\(-(\w) --([\w-]+)\)'\S+?)'\[", block, re.MULTILINE)
         assert [(long or with_letter, letter) for long, letter, with_letter in listed] == [
             (option["name"], option.get("letter", "")) for option in command["options"]]
         for option in command["options"]:
@@ -182,7 +186,7 @@ def test_parser_takes_exactly_the_options(run_sockeye, tables):
                 assert f"unknown option '--{long}'" in result.err
                 continue
             flag = option["kind"] == FLAG
-            result = run_sockeye(name, f"--{long}" + ("=x" if flag else ""))
+            result = run_sockeye(name, f"--{long}" + {FLAG: "=x", OPTIONAL: "="}.get(option["kind"], ""))
             assert (result.status, result.out) == (2, b"")
             wanted = "takes no value" if flag else f"needs a value: {option['value']}"
             assert result.err == f"sockeye: {name}: --{long} {wanted}\n"
