@@ -10,11 +10,10 @@ struct int_option {
     int level, name, value;
 };
 
-/* Sets these, the buffers and the device of the endpoint. */
-int ip_set_options(int fd, const struct eye_endpoint *endpoint, const struct int_option *ints, size_t count);
-
-/* Binds to the endpoint's bind=, to dial addr from there; one of the other family cannot reach it. */
-int ip_bind_local(int fd, const struct eye_endpoint *endpoint, const struct eye_addr *addr);
+/* A socket to dial addr or to listen on it, with these options, the endpoint's buffers and device, and to
+ * dial its local address: one of the other family cannot reach addr (-EAFNOSUPPORT). */
+int ip_socket(const struct eye_endpoint *endpoint, const struct eye_addr *addr, bool listening, int type,
+              const struct int_option *ints, size_t count);
 
 int ip_bind(int fd, const struct eye_endpoint *endpoint, const struct eye_addr *addr, struct bound *ret_bound,
             struct eye_err *reterr);

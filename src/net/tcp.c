@@ -3,12 +3,8 @@
 
 #include "net/ip.h"
 #include "net/net.h"
-#include "sys/sys.h"
 
 static int tcp_socket(const struct eye_endpoint *e, const struct eye_addr *addr, bool listening) {
-    AUTO_FD int fd = sys_socket(addr->u.sa.sa_family, SOCK_STREAM, IPPROTO_TCP);
-    if (fd < 0)
-        return fd;
     const struct int_option ints[] = {
         /* A server that restarts must not wait for the connections of its former life to time out. */
         {listening, SOL_SOCKET, SO_REUSEADDR, 1},
@@ -19,14 +15,7 @@ static int tcp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
         {e->nodelay, IPPROTO_TCP, TCP_NODELAY, 1},
         {e->keepalive, SOL_SOCKET, SO_KEEPALIVE, 1},
     };
-    int r = ip_set_options(fd, e, ints, ARRAY_LEN(ints));
-    if (r == 0 && e->bind && !listening)
-        r = ip_bind_local(fd, e, addr);
-    if (r < 0)
-        return r;
-    int ret_fd = fd;
-    fd = -1; /* the caller's now */
-    return ret_fd;
+    return ip_socket(e, addr, listening, SOCK_STREAM, ints, ARRAY_LEN(ints));
 }
 
 static unsigned tcp_slot_flags(const struct eye_endpoint *e, int fd) {

@@ -3,11 +3,9 @@
  * SO_REUSEADDR stays off: on UDP it would let another program take the port over unseen. */
 #include <errno.h>
 #include <net/if.h>
-#include <string.h>
 
 #include "net/ip.h"
 #include "net/net.h"
-#include "sys/sys.h"
 
 static int join_group(int fd, const struct eye_endpoint *e) {
     unsigned ifindex = e->device ? if_nametoindex(e->device) : 0;
@@ -22,9 +20,6 @@ static int join_group(int fd, const struct eye_endpoint *e) {
 }
 
 static int udp_socket(const struct eye_endpoint *e, const struct eye_addr *addr, bool listening) {
-    AUTO_FD int fd = sys_socket(addr->u.sa.sa_family, SOCK_DGRAM, IPPROTO_UDP);
-    if (fd < 0)
-        return fd;
     bool v6 = addr->u.sa.sa_family == AF_INET6;
     const struct int_option ints[] = {
         {listening && v6, IPPROTO_IPV6, IPV6_V6ONLY, e->v6only || e->family == 6},
@@ -38,16 +33,13 @@ static int udp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
         {e->ttl > 0 && v6, IPPROTO_IPV6, IPV6_UNICAST_HOPS, e->ttl},
         {e->ttl > 0 && v6, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, e->ttl},
     };
-    int r = ip_set_options(fd, e, ints, ARRAY_LEN(ints));
-    if (r == 0 && e->join)
-        r = join_group(fd, e);
-    if (r == 0 && e->bind && !listening)
-        r = ip_bind_local(fd, e, addr);
-    if (r < 0)
+    int fd = ip_socket(e, addr, listening, SOCK_DGRAM, ints, ARRAY_LEN(ints));
+    int r = fd >= 0 && e->join ? join_group(fd, e) : 0;
+    if (r < 0) {
+        close(fd);
         return r;
-    int ret_fd = fd;
-    fd = -1; /* the caller's now */
-    return ret_fd;
+    }
+    return fd;
 }
 
 static unsigned udp_slot_flags(const struct eye_endpoint *e, int fd) {
