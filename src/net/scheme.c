@@ -85,8 +85,7 @@ static const struct {
     {ECONNREFUSED, "nothing listens there", NULL},
     {ENOENT, "no server has made this socket", "the directory does not exist"},
     {ENOTSOCK, "the file is no socket", NULL},
-    {EACCES,
-     "the file's or its directory's permissions, a firewall, or a broadcast address without broadcast",
+    {EACCES, "the file's or its directory's permissions, or a firewall",
      "ports below 1024 need CAP_NET_BIND_SERVICE; a path, write permission in its directory"},
     {EPERM, "a firewall on this host", NULL},
     {ETIMEDOUT, "no answer from the host: it is down, or packets are dropped on the way", NULL},
@@ -111,5 +110,7 @@ int net_fail(struct eye_err *reterr, const struct eye_endpoint *endpoint, int co
         if (causes[i].error == -code && cause)
             err_cause(reterr, "%s", cause);
     }
+    if (code == -EACCES && !listening && endpoint->scheme == EYE_UDP)
+        err_cause(reterr, "it is a broadcast address, which needs the option broadcast; else a firewall");
     return code;
 }
