@@ -1,10 +1,12 @@
 /* inbox.c: peers on a datagram socket.
  *
- * Theory of operation. The first datagram of an unknown sender makes a socket for that peer alone, bound to
- * the address that the datagram came to and connected to the sender: from then on the kernel sorts its
- * datagrams out by itself, and everything that works on streams works on it. Until connect(2) has taken
- * effect, more of them may have come to the listening socket, so that is emptied at once: what is of a
- * known peer goes to its inbox, which is read before its socket. Thus order is kept. */
+ * Theory of operation. What an unknown sender sends is kept in an inbox of its own. When that is accepted,
+ * a socket is made for this peer alone, bound to the address that its first datagram came to and connected
+ * to it: from then on the kernel sorts its datagrams out by itself, and everything that works on streams
+ * works on it. Until connect(2) has taken effect, more of them may have come to the listening socket, so
+ * that is emptied once more; and the inbox is read before the socket. Thus order is kept.
+ *
+ * While nobody accepts, nothing is taken from the listening socket, whose buffer has its bound. */
 #include "net/inbox.h"
 
 #include <errno.h>
@@ -16,6 +18,7 @@
 
 #define INBOX_BYTES_MAX (256 * 1024)
 #define DRAIN_MAX       1024
+#define STRANGERS_MAX   64 /* senders that wait to be accepted; the datagrams of more are dropped */
 
 struct parcel {
     struct parcel *next;
@@ -23,18 +26,18 @@ struct parcel {
     uint8_t data[];
 };
 
-struct inbox *inbox_new(eye_stream *stream, const struct eye_addr *peer) {
+static struct inbox *inbox_new(const struct datagram *first) {
     struct inbox *inbox = calloc(1, sizeof *inbox);
     if (!inbox)
         return NULL;
-    inbox->stream = stream;
-    inbox->peer = *peer;
+    inbox->peer = first->peer;
+    inbox->local = first->local;
     inbox->end = &inbox->first;
-    list_init(&inbox->node);
     return inbox;
 }
 
-void inbox_add(struct inbox *inbox, const void *data, size_t size) {
+/* Keeps a copy; a bounded number of bytes: more is dropped, as a full socket buffer drops it. */
+static void inbox_add(struct inbox *inbox, const void *data, size_t size) {
     struct parcel *parcel = inbox->bytes + size > INBOX_BYTES_MAX ? NULL : malloc(sizeof *parcel + size);
     if (!parcel)
         return;
@@ -75,8 +78,6 @@ bool inbox_receive(struct inbox *inbox, eye_loop *loop, eye_op *op, struct eye_b
 }
 
 void inbox_free(struct inbox *inbox) {
-    if (!inbox)
-        return;
     list_remove(&inbox->node);
     while (inbox->first) {
         struct parcel *parcel = inbox->first;
@@ -102,23 +103,23 @@ static struct inbox *find(struct list *peers, const struct eye_addr *peer) {
     return NULL;
 }
 
-/* The address that the listener has, or of all of them the one that the datagram came to. */
-static int local_address(const struct slot *slot, const struct datagram *d, struct eye_addr *ret_addr) {
+/* The address that the listener has, or of all of them the one that the first datagram came to. */
+static int local_address(const struct slot *slot, const struct inbox *inbox, struct eye_addr *ret_addr) {
     struct eye_addr addr = {.len = sizeof addr.u};
     if (getsockname(slot->fd, &addr.u.sa, &addr.len) < 0)
         return -errno;
-    if (d->local.len && d->local.u.sa.sa_family == addr.u.sa.sa_family) {
+    if (inbox->local.len && inbox->local.u.sa.sa_family == addr.u.sa.sa_family) {
         in_port_t port = addr.u.in.sin_port; /* at the same place in both families */
-        addr = d->local;
+        addr = inbox->local;
         addr.u.in.sin_port = port;
     }
     *ret_addr = addr;
     return 0;
 }
 
-static int peer_socket(const struct slot *slot, const struct eye_endpoint *e, const struct datagram *d) {
+static int peer_socket(const struct slot *slot, const struct eye_endpoint *e, const struct inbox *inbox) {
     struct eye_addr local;
-    int r = local_address(slot, d, &local);
+    int r = local_address(slot, inbox, &local);
     if (r < 0)
         return r;
     AUTO_FD int fd = scheme_of(e)->socket(e, &local, false);
@@ -131,7 +132,7 @@ static int peer_socket(const struct slot *slot, const struct eye_endpoint *e, co
     if (r == 0 && bind(fd, &local.u.sa, local.len) < 0)
         r = -errno;
     if (r == 0)
-        r = sys_connect(fd, &d->peer);
+        r = sys_connect(fd, &inbox->peer);
     if (r < 0)
         return r;
     int ret_fd = fd;
@@ -139,64 +140,72 @@ static int peer_socket(const struct slot *slot, const struct eye_endpoint *e, co
     return ret_fd;
 }
 
-static int peer_new(struct slot *slot, const struct eye_endpoint *e, const struct datagram *d,
-                    struct list *peers, struct inbox **ret_inbox) {
-    int fd = peer_socket(slot, e, d);
+static int peer_stream(struct slot *slot, const struct eye_endpoint *e, struct inbox *inbox) {
+    int fd = peer_socket(slot, e, inbox);
     if (fd < 0)
         return fd;
-    eye_stream *stream;
-    int r = stream_new(slot->loop, fd, scheme_of(e)->slot_flags(e, fd), &stream);
+    int r = stream_new(slot->loop, fd, scheme_of(e)->slot_flags(e, fd), &inbox->stream);
     if (r < 0) {
         close(fd);
         return r;
     }
-    struct inbox *inbox = inbox_new(stream, &d->peer);
-    if (!inbox) {
-        stream_drop(stream);
-        return -ENOMEM;
-    }
-    stream->u.inbox = inbox;
-    stream->has_inbox = true;
-    list_append(peers, &inbox->node);
-    *ret_inbox = inbox;
+    inbox->stream->u.inbox = inbox;
+    inbox->stream->has_inbox = true;
     return 0;
 }
 
-/* Sorts what has come; returns the error with which a peer could not be had. */
-static int drain(struct slot *slot, const struct eye_endpoint *e, struct list *peers) {
+static size_t strangers(const struct list *peers) {
+    size_t count = 0;
+    for (const struct list *at = peers->next; at != peers; at = at->next)
+        count += !eye_container_of(at, const struct inbox, node)->stream;
+    return count;
+}
+
+/* Puts what has come into the inboxes. */
+static void drain(struct slot *slot, struct list *peers) {
+    size_t room = STRANGERS_MAX - MIN(strangers(peers), (size_t)STRANGERS_MAX);
     for (int i = 0; i < DRAIN_MAX; i++) {
         struct datagram d;
         int64_t n = batch_recv_one(slot, slot->loop->lend, &d);
         if (n == -EAGAIN)
-            return 0;
+            return;
         if (n < 0)
             continue; /* an error that an earlier datagram met on its way */
         struct inbox *inbox = find(peers, &d.peer);
-        int r = inbox ? 0 : peer_new(slot, e, &d, peers, &inbox);
-        if (r < 0)
-            return r;
-        inbox_add(inbox, d.data, d.size);
+        if (!inbox && room > 0 && (inbox = inbox_new(&d))) {
+            list_append(peers, &inbox->node);
+            room--;
+        }
+        if (inbox)
+            inbox_add(inbox, d.data, d.size);
     }
-    return 0;
 }
 
-static struct inbox *waiting_peer(struct list *peers) {
+static struct inbox *first_stranger(struct list *peers) {
     for (struct list *at = peers->next; at != peers; at = at->next)
-        if (!eye_container_of(at, struct inbox, node)->handed)
+        if (!eye_container_of(at, struct inbox, node)->stream)
             return eye_container_of(at, struct inbox, node);
     return NULL;
 }
 
+/* What may be had later: the peer waits for it. */
+static bool scarce(int code) {
+    return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -ENOBUFS;
+}
+
 int64_t inbox_accept(struct slot *slot, const struct eye_endpoint *e, struct list *peers,
                      eye_stream **ret_stream) {
-    struct inbox *inbox = waiting_peer(peers);
-    if (!inbox) {
-        int r = drain(slot, e, peers);
-        inbox = waiting_peer(peers);
-        if (!inbox)
-            return r < 0 ? r : -EAGAIN;
-    }
-    inbox->handed = true;
+    if (!first_stranger(peers))
+        drain(slot, peers);
+    struct inbox *inbox = first_stranger(peers);
+    if (!inbox)
+        return -EAGAIN;
+    int r = peer_stream(slot, e, inbox);
+    if (r < 0 && !scarce(r))
+        inbox_free(inbox);
+    if (r < 0)
+        return r;
+    drain(slot, peers);
     *ret_stream = inbox->stream;
     return 0;
 }
@@ -204,9 +213,9 @@ int64_t inbox_accept(struct slot *slot, const struct eye_endpoint *e, struct lis
 void inbox_abandon(struct list *peers) {
     while (!list_empty(peers)) {
         struct inbox *inbox = eye_container_of(peers->next, struct inbox, node);
-        if (inbox->handed)
+        if (inbox->stream)
             list_remove(&inbox->node);
         else
-            stream_drop(inbox->stream);
+            inbox_free(inbox);
     }
 }

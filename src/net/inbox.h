@@ -13,18 +13,13 @@ struct parcel;
 /* Part of a stream that a datagram listener made, and of that listener's list of peers while it lives. */
 struct inbox {
     struct list node;
-    eye_stream *stream;
-    struct eye_addr peer;
+    eye_stream *stream; /* NULL until it is accepted */
+    struct eye_addr peer, local;
     struct parcel *first, **end;
     struct parcel *lent; /* until the next receive */
     size_t bytes;
-    bool handed; /* accept has given the stream away */
 };
 
-/* NULL where memory is short. */
-struct inbox *inbox_new(eye_stream *stream, const struct eye_addr *peer);
-/* Keeps a copy; a bounded number of bytes: more is dropped, as a full socket buffer drops it. */
-void inbox_add(struct inbox *inbox, const void *data, size_t size);
 /* Whether a datagram waits; if so a receive completes with it. */
 bool inbox_receive(struct inbox *inbox, eye_loop *loop, eye_op *op, struct eye_bytes *ret_bytes, void *buf,
                    size_t size, eye_done *done);
