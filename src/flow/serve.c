@@ -325,6 +325,8 @@ void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done 
     server->stopping = true;
     server->stop_op = op;
     for (size_t i = 0; i < server->port_count; i++) {
+        if (server->ports[i].datagrams)
+            datagrams_stop(server->ports[i].datagrams);
         server->ports[i].listener = eye_listener_free(server->ports[i].listener);
         eye_cancel(server->serving.loop, &server->ports[i].pause_op);
     }
