@@ -1,13 +1,17 @@
 /* connect.c: `sockeye connect ENDPOINT`: joins standard input and output to an endpoint; with --check
- * it only connects, and says by its exit status whether that worked. */
+ * it only connects, and says by its exit status whether that worked; with --send it sends a text instead of
+ * standard input. */
 #include "commands.h"
 #include "join.h"
 #include "output.h"
 #include "run.h"
+#include "sender.h"
 
 struct connect_options {
     struct common common;
     bool check;
+    const char *send;
+    int64_t every_ns, count;
 };
 
 struct check {
@@ -63,8 +67,28 @@ static int connect_check(const struct common *common, const char *text) {
     return status;
 }
 
+/* What does not go together. */
+static int connect_refused(const struct connect_options *connect) {
+    struct eye_err err;
+    if (!connect->send && (connect->every_ns || connect->count))
+        return usage_error(&err, NULL, "--every and --count go with --send"), report(&err);
+    if (connect->send && (connect->check || connect->common.crlf || connect->common.trace))
+        return usage_error(&err, NULL, "--send does not go with --check, --crlf or --trace"), report(&err);
+    return STATUS_OK;
+}
+
 static int connect_run(const void *options, struct arguments arguments) {
     const struct connect_options *connect = options;
+    int refused = connect_refused(connect);
+    if (refused)
+        return refused;
+    if (connect->send) {
+        const struct sender sender = {.to = arguments.list[0],
+                                      .text = connect->send,
+                                      .every_ns = connect->every_ns,
+                                      .count = connect->count};
+        return sender_run(&connect->common, &sender);
+    }
     const struct join how = {
         .from = "stdio", .to = arguments.list[0], .once = true, .refused = EYE_ROLE_LISTEN};
     return connect->check ? connect_check(&connect->common, how.to) : join(&connect->common, &how);
@@ -78,6 +102,23 @@ static const struct option_row option_check = {
     "only connect, and tell by the exit status whether that worked",
     .offset = offsetof(struct connect_options, check)};
 
+static const struct option_row option_send = {
+    "send",
+    0,
+    OPTION_STRING,
+    "TEXT",
+    "send TEXT instead of standard input; {time}, {n} (which time it is), \\n, \\r, \\t, \\\\ and "
+    "\\xHH are filled in",
+    .offset = offsetof(struct connect_options, send)};
+static const struct option_row option_every = {"every",
+                                               0,
+                                               OPTION_DURATION,
+                                               "DURATION",
+                                               "send it again and again, so long after each other",
+                                               .offset = offsetof(struct connect_options, every_ns)};
+static const struct option_row option_count = {
+    "count", 0, OPTION_INTEGER, "N", "send it N times", .offset = offsetof(struct connect_options, count)};
+
 const struct command connect_command = {
     .name = "connect",
     .summary = "joins standard input and output to an endpoint",
@@ -85,9 +126,10 @@ const struct command connect_command = {
     .about = "Connects to ENDPOINT, sends it what comes on standard input, and writes what\n"
              "it answers to standard output. Ends when both ways have ended.",
     .see_also = "*sockeye-endpoint*(7), *sockeye-listen*(1), *nc*(1)",
-    .options = (const struct option_row *const[]){&option_check, &option_eof, &option_crlf, &option_trace,
-                                                  &option_engine, &option_events, &option_verbose,
-                                                  &option_quiet, &option_help, NULL},
+    .options = (const struct option_row *const[]){&option_check, &option_send, &option_every, &option_count,
+                                                  &option_eof, &option_crlf, &option_trace, &option_engine,
+                                                  &option_events, &option_verbose, &option_quiet,
+                                                  &option_help, NULL},
     /* Not a server: a signal ends it without waiting for the other side. */
     .defaults = &(const struct connect_options){.common = {.engine = "auto"}},
     .options_size = sizeof(struct connect_options),

@@ -137,6 +137,20 @@ static int duration_read(const struct option_row *row, const char *text, void *f
     return eye_parse_duration(text, field);
 }
 
+static int integer_read(const struct option_row *row, const char *text, void *field) {
+    int64_t value = 0;
+    (void)row;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        if (value > (INT64_MAX - 9) / 10)
+            return EYE_ESYNTAX;
+        value = value * 10 + (*text - '0');
+    }
+    if (*text || value == 0)
+        return EYE_ESYNTAX;
+    *(int64_t *)field = value;
+    return 0;
+}
+
 static int eof_read(const struct option_row *row, const char *text, void *field) {
     struct eof_choice *eof = field;
     int64_t wait_ns;
@@ -162,6 +176,7 @@ static const struct {
     [OPTION_OPTIONAL] = {"optional", optional_read, NULL},
     [OPTION_CHOICE] = {"choice", choice_read, NULL},
     [OPTION_DURATION] = {"duration", duration_read, "a duration: 250ms, 5s, 2m"},
+    [OPTION_INTEGER] = {"integer", integer_read, "a number from 1 on"},
     [OPTION_EOF] = {"eof", eof_read, NULL},
 };
 _Static_assert(sizeof kinds / sizeof kinds[0] == OPTION_KIND_MAX, "a row for every kind");

@@ -20,6 +20,7 @@ enum option_kind {
     OPTION_OPTIONAL, /* const char *; "" where it is said without a value, which =VALUE alone can give */
     OPTION_CHOICE,   /* const char *; one of choices, and nothing else */
     OPTION_DURATION, /* int64_t, nanoseconds */
+    OPTION_INTEGER,  /* int64_t, from 1 on */
     OPTION_EOF,      /* struct eof_choice */
     OPTION_KIND_MAX
 };

@@ -1,5 +1,6 @@
 #include "run.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,13 +52,16 @@ static void end_by(int signum) {
 
 static void signal_done(eye_op *op, int64_t result) {
     struct run *run = op->user;
+    if (result < 0 && result != -ECANCELED)
+        run->signals_code = (int)result;
     if (result <= 0)
         return;
     if (run->signum)
         end_by((int)result);
     run->signum = (int)result;
     eye_signal(run->loop, op, (int)result, signal_done);
-    run->stop(run, run->grace_ns);
+    if (run->stop)
+        run->stop(run, run->grace_ns);
 }
 
 int run_open(struct run *run, const struct common *common, void (*stop)(struct run *run, int64_t grace_ns)) {
@@ -65,7 +69,7 @@ int run_open(struct run *run, const struct common *common, void (*stop)(struct r
     const struct eye_loop_opts opts = {.engine = common->engine};
     struct eye_err err;
 
-    *run = (struct run){.grace_ns = common->grace_ns, .stop = stop};
+    *run = (struct run){.grace_ns = common->grace_ns};
     if (engine_check(common->engine, &err) < 0 || events_open(&run->events, common, &err) < 0)
         return report(&err);
     if (eye_loop_new(&opts, &run->loop, &err) < 0) {
@@ -77,6 +81,13 @@ int run_open(struct run *run, const struct common *common, void (*stop)(struct r
         run->signals[i].user = run;
         eye_signal(run->loop, &run->signals[i], signums[i], signal_done);
     }
+    /* A server that no signal could end in good order is not begun. */
+    eye_loop_run(run->loop, 0);
+    if (run->signals_code)
+        return run_close(run, report_code(run->signals_code, "signals"));
+    if (run->signum)
+        return run_close(run, STATUS_OK);
+    run->stop = stop;
     return STATUS_OK;
 }
 

@@ -14,7 +14,8 @@ struct run {
     int64_t grace_ns;
     void (*stop)(struct run *run, int64_t grace_ns);
     eye_op signals[2];
-    int signum; /* the signal that asked for the end, or 0 */
+    int signum;       /* the signal that asked for the end, or 0 */
+    int signals_code; /* why signals cannot be waited for, or 0 */
 };
 
 /* Makes the loop and opens the events. stop is called when a signal asks for the end; the command calls

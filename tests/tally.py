@@ -21,7 +21,8 @@ def cases(path):
         if case.find("failure") is not None or case.find("error") is not None:
             yield name, "failed", ""
         elif skipped is not None:
-            yield name, "skipped", skipped.get("message") or case.findtext("system-out") or ""
+            reason = skipped.get("message") or case.findtext("system-out") or ""
+            yield name, "skipped", reason.rpartition("# SKIP")[2]
         else:
             yield name, "passed", ""
 

@@ -2,7 +2,8 @@
  *
  *     [SCHEME[,OPTION...]:[//]]TARGET[,OPTION[=VALUE]]...
  *
- * tcp (the default): HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /..., ./...,
+ * tcp (the default) and udp: HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /...,
+ * ./...,
  * ../... and @...): a path or @ABSTRACT. exec: a command, run by the shell. stdio, or "-". fd: a number.
  * file: a path. Options stand after the target. A path may hold commas: what follows a comma there is an
  * option when it has an option's name, and options before the colon make all that follows it the path. A
@@ -17,7 +18,7 @@
 extern "C" {
 #endif
 
-enum eye_scheme { EYE_TCP, EYE_UNIX, EYE_EXEC, EYE_STDIO, EYE_FD, EYE_FILE, EYE_SCHEME_MAX };
+enum eye_scheme { EYE_TCP, EYE_UDP, EYE_UNIX, EYE_EXEC, EYE_STDIO, EYE_FD, EYE_FILE, EYE_SCHEME_MAX };
 
 /* Which end to be, where the text says it (`dial`, `listen`). */
 enum eye_role { EYE_ROLE_ANY, EYE_ROLE_DIAL, EYE_ROLE_LISTEN };
@@ -28,8 +29,8 @@ struct eye_endpoint {
     enum eye_scheme scheme;
     enum eye_role role;
     char *text;     /* as it was given; owned, like the next three */
-    char *host;     /* tcp: a name or literal without brackets, "" for every address */
-    char *port;     /* tcp: a number or a service's name */
+    char *host;     /* tcp, udp: a name or literal without brackets, "" for every address */
+    char *port;     /* tcp, udp: a number or a service's name */
     char *path;     /* unix: a path, or '@' and an abstract name; file: a path; exec: the command */
     int fd;         /* fd: the number */
     bool bare_port; /* only a port was given, which names an endpoint to servers alone */
@@ -50,11 +51,14 @@ struct eye_endpoint {
     struct eye_addr *bind; /* bind=ADDR[:PORT]: the local address to dial from; owned, or NULL */
     struct eye_cidr allow[EYE_CIDR_MAX], deny[EYE_CIDR_MAX]; /* allow=, deny=: may be said often */
     size_t allow_count, deny_count;
-    int type;      /* unix, type=: SOCK_STREAM or SOCK_SEQPACKET */
+    int type;      /* unix, type=: SOCK_STREAM, SOCK_SEQPACKET or SOCK_DGRAM */
     unsigned mode; /* unix, mode=: the socket file's permissions; 0600 unless said */
     bool mode_said;
-    bool pipes, pty;     /* exec: two pipes or a terminal in the place of a socketpair */
-    bool append, create; /* file: to write to, at its end (O_APPEND), or anew (O_CREAT, O_TRUNC) */
+    bool broadcast;        /* udp: SO_BROADCAST, socket(7) */
+    struct eye_addr *join; /* udp, join=GROUP: a multicast group to receive; owned, or NULL */
+    int ttl;               /* udp, ttl=: IP_TTL and its kin, ip(7); 0: the system's */
+    bool pipes, pty;       /* exec: two pipes or a terminal in the place of a socketpair */
+    bool append, create;   /* file: to write to, at its end (O_APPEND), or anew (O_CREAT, O_TRUNC) */
 };
 
 /* Reads an endpoint. On success the caller owns *ret_endpoint, see eye_endpoint_done. Errors:

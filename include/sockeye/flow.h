@@ -85,7 +85,8 @@ struct eye_handler {
 
 /* Listens on the endpoint and serves every peer, with the endpoint's max=, idle=, allow= and deny=.
  * endpoint and handler must outlive the server. Where descriptors or memory run out it pauses, tells
- * the observer at most once a second, and goes on by itself. Errors: as eye_listen. */
+ * the observer at most once a second, and goes on by itself. Of datagrams, a data handler is told each by
+ * itself, with nothing kept between two; a stream handler's peer is a sender. Errors: as eye_listen. */
 EYE_API int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct eye_handler *handler,
                       eye_server **ret_server, struct eye_err *reterr);
 
@@ -141,11 +142,12 @@ struct eye_relay_opts {
      * the relay, or NULL. */
     struct {
         enum eye_eof eof;
+        bool crlf; /* an LF that it sends becomes CR LF, unless a CR stands before it */
         int64_t wait_ns;
         const struct eye_endpoint *endpoint;
-        bool crlf; /* an LF that it sends becomes CR LF, unless a CR stands before it */
     } side[2];
     int64_t idle_ns; /* ends both when nothing has moved for so long; 0: never */
+    bool idle_ends;  /* that is its orderly end, as of datagrams, and no failure */
     bool keep_b;     /* b is neither finished nor closed: it is the caller's again after done */
     uint64_t conn;   /* for the events */
     const struct eye_observer *observer;

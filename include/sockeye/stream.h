@@ -47,6 +47,9 @@ EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *end
  * is said, an inherited descriptor that listens does. */
 EYE_API bool eye_endpoint_listens(const struct eye_endpoint *endpoint);
 
+/* Whether it is one of datagrams: its listener gives a stream for each sender, as long as that is open. */
+EYE_API bool eye_endpoint_endless(const struct eye_endpoint *endpoint);
+
 /* Listens on an endpoint, blocking while a name resolves: a name listens on all its addresses, up to
  * max. Fills ret_listeners, which the caller owns, and returns their number, at least 1. The endpoint
  * must outlive them. A Unix socket's file appears with its final mode or a narrower one; a stale one is
@@ -99,6 +102,10 @@ EYE_API void eye_abort(eye_stream *stream, eye_op *op, eye_done *done);
 /* The descriptor on which the kernel may move this stream's bytes itself that way (splice(2)), or -1. */
 EYE_API int eye_stream_fd(const eye_stream *stream, enum eye_way way);
 
+/* Whether it is a socket of datagrams, which knows no end: a receive of 0 is an empty datagram, and sending
+ * 0 bytes sends one. */
+EYE_API bool eye_stream_endless(const eye_stream *stream);
+
 /* The peer's and the local address. Errors: -ENOTSOCK, as getpeername(2). */
 EYE_API int eye_stream_peer(const eye_stream *stream, struct eye_addr *ret_addr);
 EYE_API int eye_stream_local(const eye_stream *stream, struct eye_addr *ret_addr);
@@ -109,6 +116,7 @@ EYE_API int eye_stream_local(const eye_stream *stream, struct eye_addr *ret_addr
  * is not taken is reaped by the loop. */
 EYE_API eye_child *eye_stream_take_child(eye_stream *stream);
 
+/* Its process number. */
 EYE_API int64_t eye_child_pid(const eye_child *child);
 
 /* Completes with the child's wait(2) status once it has exited. Errors: as waitid(2). */

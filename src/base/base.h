@@ -24,7 +24,7 @@ static inline void auto_fd_close(const int *fd) {
     if (*fd >= 0)
         close(*fd);
 }
-#define AUTO_FD __attribute__((cleanup(auto_fd_close)))
+#define AUTO_FD __attribute__((cleanup(auto_fd_close), unused))
 
 /* Fills in reterr (NULL is fine) and returns code, so that a failure is one line at its place:
  *     return err_set(reterr, -ENOENT, EYE_FAIL_CONNECT, "%s: %s", path, eye_strerror(-ENOENT));

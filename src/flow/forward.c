@@ -10,6 +10,9 @@
 #include "loop/loop.h"
 #include "net/net.h"
 
+#define DATAGRAM_WAIT_NS (1 * NS_PER_S)
+#define DATAGRAM_IDLE_NS (60 * NS_PER_S) /* a sender that says nothing for so long has gone */
+
 /* What a join with commands keeps, since they may outlive its streams. */
 struct leaving {
     struct children *children;
@@ -26,7 +29,6 @@ struct joint {
     eye_relay *relay;
     struct leaving *leaving; /* where it has commands */
     eye_op op;               /* one at a time: dialling TO, relaying, waiting for commands, or closing FROM */
-    bool stopped;            /* its time was up */
 };
 
 struct eye_forward {
@@ -43,6 +45,7 @@ struct eye_forward {
     int64_t started_ns; /* where FROM is opened once, this is its one peer's start */
     bool listens;       /* FROM is a server's */
     bool keeps;         /* stdio as TO serves one peer after another */
+    bool stopped;       /* the time of those that are left was up */
     bool stopping;      /* the server has been told */
     eye_op *op;         /* the caller's */
     struct eye_outcome *ret_outcome;
@@ -81,7 +84,7 @@ static uint64_t joint_conn(const struct joint *j) {
 
 /* Its own words where its time was up: the codes then only say that it was cancelled. */
 static void joint_blame_stop(const struct joint *j, struct eye_outcome *outcome) {
-    if (j->stopped)
+    if (j->forward->stopped)
         outcome_fail(outcome, EYE_REASON_TIMEOUT, EYE_EDEADLINE, "ended with the server");
 }
 
@@ -125,7 +128,7 @@ static void relay_done(eye_op *op, int64_t result) {
         return;
     }
     j->leaving->outcome = outcome;
-    if (j->stopped)
+    if (j->forward->stopped)
         children_end(j->leaving->children);
     else if (outcome.reason != EYE_REASON_END)
         children_kill(j->leaving->children, SIGHUP);
@@ -171,6 +174,15 @@ static int joint_relay(struct joint *j, eye_stream *to) {
             opts.side[i].wait_ns = f->opts.stdio.wait_ns;
             opts.side[i].crlf = f->opts.stdio.crlf;
         }
+        /* Datagrams have no end to wait for. */
+        if (opts.side[i].eof == EYE_EOF_HALF && eye_endpoint_endless(ends[!i])) {
+            opts.side[i].eof = EYE_EOF_WAIT;
+            opts.side[i].wait_ns = DATAGRAM_WAIT_NS;
+        }
+    }
+    if (eye_endpoint_endless(f->opts.from) && j->peer) {
+        opts.idle_ns = opts.idle_ns > 0 ? opts.idle_ns : DATAGRAM_IDLE_NS;
+        opts.idle_ends = true;
     }
     /* Where standard input goes to one peer after another, a peer that has ended has ended. */
     if (f->keeps)
@@ -248,7 +260,6 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
 }
 
 static void joint_stop(struct joint *j) {
-    j->stopped = true;
     eye_cancel(j->forward->loop, &j->op);
 }
 
@@ -349,6 +360,7 @@ void eye_forward_run(eye_forward *f, eye_op *op, struct eye_outcome *ret_outcome
 
 static void joints_stop(eye_forward *f) {
     struct list *next;
+    f->stopped = true;
     for (struct list *at = f->joints.next; at != &f->joints; at = next) {
         next = at->next;
         joint_stop(eye_container_of(at, struct joint, node));

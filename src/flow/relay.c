@@ -47,7 +47,6 @@ struct quiet {
 struct eye_relay {
     eye_loop *loop;
     struct eye_relay_opts opts;
-    eye_stream *side[2];
     struct way way[2];
     eye_op *op; /* the caller's, while it runs */
     struct quiet *quiet;
@@ -254,6 +253,8 @@ static void way_source_failed(struct way *w, int64_t code) {
         way_end(w);
     else if (code == -ECONNRESET || code == -EPIPE)
         relay_fail(w->relay, EYE_REASON_RESET, -ECONNRESET, end_name(w, EYE_IN));
+    else if (code == -ECONNREFUSED) /* how a datagram that found nobody comes back (udp(7)) */
+        relay_fail(w->relay, EYE_REASON_REFUSED, code, end_name(w, EYE_IN));
     else
         relay_fail(w->relay, code == EYE_ETRUNCATED ? EYE_REASON_TRUNCATED : EYE_REASON_ERROR, code,
                    end_name(w, EYE_IN));
@@ -276,8 +277,11 @@ static void way_sink_failed(struct way *w, int64_t code) {
     if (w->discarding)
         way_lost(w);
     else
-        relay_fail(w->relay, code == -ECONNRESET ? EYE_REASON_RESET : EYE_REASON_ERROR, code,
-                   end_name(w, EYE_OUT));
+        relay_fail(w->relay,
+                   code == -ECONNRESET     ? EYE_REASON_RESET
+                   : code == -ECONNREFUSED ? EYE_REASON_REFUSED
+                                           : EYE_REASON_ERROR,
+                   code, end_name(w, EYE_OUT));
 }
 
 static void send_done(eye_op *op, int64_t n) {
@@ -327,11 +331,13 @@ static void recv_done(eye_op *op, int64_t n) {
         return;
     if (n < 0)
         way_source_failed(w, n);
-    else if (n == 0)
+    else if (n == 0 && !eye_stream_endless(w->from))
         way_eof(w);
     else if (w->discarding)
         way_lost(w);
-    else if (w->relay->opts.side[w->side == EYE_TO].crlf)
+    else if (n == 0 && !eye_stream_endless(way_to(w)))
+        way_next(w); /* an empty datagram is nothing to a byte stream */
+    else if (n > 0 && w->relay->opts.side[w->side == EYE_TO].crlf)
         way_send_lines(w);
     else
         eye_send_copy(way_to(w), &w->op, w->u.lent.data, w->u.lent.size, send_done);
@@ -345,9 +351,10 @@ static struct slot *way_slot(const struct way *w, enum eye_way way) {
     return slot_find(w->relay->loop, eye_stream_fd(way == EYE_IN ? w->from : way_to(w), way));
 }
 
-/* What the kernel says to a splice that it does not do for these descriptors. */
+/* What the kernel says to a splice that it does not do for these descriptors, or a container's filter to
+ * any. */
 static bool refused(int64_t code) {
-    return code == -EINVAL || code == -ENOSYS || code == -EOPNOTSUPP;
+    return code == -EINVAL || code == -ENOSYS || code == -EOPNOTSUPP || code == -EPERM;
 }
 
 static void pipe_drain_done(eye_op *op, int64_t n);
@@ -539,7 +546,7 @@ void eye_relay_run(eye_relay *relay, eye_op *op, eye_done *done) {
     relay->op = op;
     relay->last_ns = relay->loop->now_ns;
     if (relay->opts.idle_ns > 0)
-        quiet_start(relay, relay->opts.idle_ns, false);
+        quiet_start(relay, relay->opts.idle_ns, relay->opts.idle_ends);
     for (int i = 0; i < 2; i++)
         way_next(&relay->way[i]);
 }

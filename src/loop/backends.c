@@ -17,11 +17,12 @@ int eye_engine_probe(size_t index, const char **ret_name, struct eye_err *reterr
     if (index >= ARRAY_LEN(backends) - 1)
         return -ENOENT;
     *ret_name = backends[index]->name;
-    struct eye_loop_opts opts = {.engine = backends[index]->name};
-    eye_loop *loop;
-    int r = eye_loop_new(&opts, &loop, reterr);
-    if (r < 0)
-        return r;
-    eye_loop_free(loop);
-    return 0;
+    eye_loop *loop = calloc(1, sizeof *loop);
+    int r = loop ? backends[index]->open(loop) : -ENOMEM;
+    if (r >= 0)
+        backends[index]->close(loop);
+    free(loop);
+    return r >= 0 ? 0
+                  : err_set(reterr, r, EYE_FAIL_UNAVAILABLE, "engine %s: %s", backends[index]->name,
+                            eye_strerror(r));
 }

@@ -11,10 +11,11 @@
 #include <sys/ioctl.h>
 
 #include "loop/backend.h"
+#include "loop/batch.h"
 #include "sys/sys.h"
 
 /* What one perform moves at most, so that peers take turns. */
-#define RECV_TURN_BYTES (64 * 1024)
+#define RECV_TURN_BYTES DATAGRAM_PAYLOAD_MAX /* so that what a stream brings can go on as one datagram */
 #define SEND_TURN_BYTES (256 * 1024)
 #define ACCEPT_TURN_MAX 64
 #define EMPTY_TURN_MAX  64
@@ -31,8 +32,10 @@ static bool at_end(const struct slot *slot) {
            (ioctl(slot->fd, FIONREAD, &left_bytes) < 0 || left_bytes == 0);
 }
 
-/* Empty messages are passed over, a bounded number of them in one turn. */
+/* Empty messages are passed over where they look like the end, a bounded number of them in one turn. */
 static int64_t recv_message(const struct slot *slot, void *buf, size_t size) {
+    if (slot->flags & SLOT_ENDLESS)
+        return sys_recv_message(slot->fd, buf, size);
     for (int i = 0; i < EMPTY_TURN_MAX; i++) {
         int64_t n = sys_recv_message(slot->fd, buf, size);
         if (n != 0 || at_end(slot))
@@ -97,6 +100,8 @@ static int64_t send_some(const struct slot *slot, const void *buf, size_t size) 
 
 static int64_t perform_send(struct slot *slot, eye_op *op) {
     struct op *p = op_of(op);
+    if (p->u.io.size == 0 && (slot->flags & SLOT_ENDLESS))
+        return send_some(slot, p->u.io.data, 0); /* an empty datagram */
     size_t turn_bytes = 0;
     while ((size_t)p->moved < p->u.io.size) {
         if (turn_bytes >= SEND_TURN_BYTES)
@@ -284,12 +289,12 @@ void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, e
         n = send_some(slot, buf, size);
     if (n == -EAGAIN)
         n = 0;
-    if (n < 0 || (size_t)n == size) {
+    if (n < 0 || ((size_t)n == size && size > 0)) {
         op_begin(slot->loop, op, &op_send, done);
         op_finish(slot->loop, op, n);
         return;
     }
-    uint8_t *copy = malloc(size - (size_t)n);
+    uint8_t *copy = malloc(MAX(size - (size_t)n, (size_t)1));
     if (!copy) {
         op_begin(slot->loop, op, &op_send, done);
         op_finish(slot->loop, op, -ENOMEM);

@@ -90,7 +90,8 @@ enum slot_flags {
     SLOT_PIPE = 1024,       /* a pipe, so that no second one is needed for that */
     SLOT_FINISHED = 2048,   /* no socket, and its sending has ended */
     SLOT_TERMINAL = 4096,   /* a terminal's master side: ends by its own rules (pty(7)) */
-    SLOT_COMMAND = 8192,    /* a command's socketpair, which is no peer's that could reset it */
+    SLOT_ENDLESS = 8192,    /* a datagram socket: a receive of 0 is an empty message and no end */
+    SLOT_COMMAND = 16384,   /* a command's socketpair, which is no peer's that could reset it */
 };
 
 struct slot {

@@ -22,12 +22,12 @@
 
 /* Ended by NULL, so that eye_nearest takes it. */
 static const char *const scheme_names[EYE_SCHEME_MAX + 1] = {
-    [EYE_TCP] = "tcp",     [EYE_UNIX] = "unix", [EYE_EXEC] = "exec",
-    [EYE_STDIO] = "stdio", [EYE_FD] = "fd",     [EYE_FILE] = "file",
+    [EYE_TCP] = "tcp",     [EYE_UDP] = "udp", [EYE_UNIX] = "unix", [EYE_EXEC] = "exec",
+    [EYE_STDIO] = "stdio", [EYE_FD] = "fd",   [EYE_FILE] = "file",
 };
 
 /* Names that later versions use, so that none of them becomes a host's name meanwhile. */
-static const char *const reserved_names[] = {"tls", "udp"};
+static const char *const reserved_names[] = {"tls"};
 
 const char *eye_scheme_name(size_t scheme) {
     return scheme < EYE_SCHEME_MAX ? scheme_names[scheme] : NULL;
@@ -179,7 +179,7 @@ static int unknown_scheme(const struct parse *parse, size_t size) {
     if (nearest)
         err_cause(parse->reterr, "did you mean '%s'?", nearest);
     else
-        err_cause(parse->reterr, "the schemes are tcp, unix, exec, stdio, fd and file");
+        err_cause(parse->reterr, "the schemes are tcp, udp, unix, exec, stdio, fd and file");
     return EYE_ESYNTAX;
 }
 
@@ -199,7 +199,7 @@ static bool is_scheme_meant(const char *text, size_t word) {
            (text[word] == ':' && (strncmp(rest, "//", 2) == 0 || strchr(rest, ':')));
 }
 
-static int tcp_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
+static int ip_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
     (void)options_before;
     /* A zone may hold anything, but it ends with its bracket. */
     const char *close = parse->text[at] == '[' ? strchr(parse->text + at, ']') : NULL;
@@ -298,8 +298,8 @@ static int stdio_read(struct parse *parse, bool scheme_said, size_t at, bool opt
 /* How a scheme's target is read, from a place on: scheme_said tells that the text began with the scheme's
  * name, options_before that options stood before the colon. */
 static int (*const target_readers[])(struct parse *, bool scheme_said, size_t at, bool options_before) = {
-    [EYE_TCP] = tcp_read,     [EYE_UNIX] = unix_read, [EYE_EXEC] = exec_read,
-    [EYE_STDIO] = stdio_read, [EYE_FD] = fd_read,     [EYE_FILE] = file_read,
+    [EYE_TCP] = ip_read,      [EYE_UDP] = ip_read, [EYE_UNIX] = unix_read, [EYE_EXEC] = exec_read,
+    [EYE_STDIO] = stdio_read, [EYE_FD] = fd_read,  [EYE_FILE] = file_read,
 };
 _Static_assert(ARRAY_LEN(target_readers) == EYE_SCHEME_MAX, "a reader for every scheme");
 
@@ -379,6 +379,7 @@ void eye_endpoint_done(struct eye_endpoint *endpoint) {
     free(endpoint->path);
     free(endpoint->device);
     free(endpoint->bind);
+    free(endpoint->join);
     *endpoint = (struct eye_endpoint){0};
 }
 

@@ -32,12 +32,12 @@ struct option {
 
 struct choice {
     const char *name;
-    int value; /* below 0 for what other versions have */
+    int value;
 };
 
 static const struct choice families[] = {{"4", 4}, {"6", 6}, {0}};
 static const struct choice types[] = {
-    {"stream", SOCK_STREAM}, {"seqpacket", SOCK_SEQPACKET}, {"dgram", -1}, {0}};
+    {"stream", SOCK_STREAM}, {"seqpacket", SOCK_SEQPACKET}, {"dgram", SOCK_DGRAM}, {0}};
 
 /* The member of the endpoint that a row names. */
 static void *member(const struct parse *parse, size_t offset) {
@@ -75,11 +75,6 @@ static int read_choice(const struct parse *parse, const struct option *option, c
     for (const struct choice *c = option->choices; c->name; c++) {
         if (strcmp(c->name, value->text) != 0)
             continue;
-        if (c->value < 0) {
-            parse_bad(parse, value->at, "unsupported '%s=%s'", option->name, c->name);
-            err_cause(parse->reterr, "this version does not have it yet");
-            return EYE_ESYNTAX;
-        }
         *(int *)member(parse, option->member) = c->value;
         return 0;
     }
@@ -97,6 +92,14 @@ static int count_parse(const struct parse *parse, const struct option *option, c
 
 static int read_int(const struct parse *parse, const struct option *option, const struct value *value) {
     return count_parse(parse, option, value, member(parse, option->member));
+}
+
+static int read_ttl(const struct parse *parse, const struct option *option, const struct value *value) {
+    uint64_t number;
+    if (text_parse_uint(value->text, strlen(value->text), 255, &number) < 0 || number == 0)
+        return bad_value(parse, option, value, "a number from 1 to 255");
+    *(int *)member(parse, option->member) = (int)number;
+    return 0;
 }
 
 static int read_int64(const struct parse *parse, const struct option *option, const struct value *value) {
@@ -180,6 +183,8 @@ static int read_cidr(const struct parse *parse, const struct option *option, con
 }
 
 #define TCP       (1U << EYE_TCP)
+#define UDP       (1U << EYE_UDP)
+#define IP        (TCP | UDP)
 #define UNIX      (1U << EYE_UNIX)
 #define EXEC      (1U << EYE_EXEC)
 #define FILES     (1U << EYE_FILE)
@@ -187,29 +192,32 @@ static int read_cidr(const struct parse *parse, const struct option *option, con
 #define TO(field) .member = offsetof(struct eye_endpoint, field)
 
 static const struct option options[] = {
-    {"dial", NULL, "connect, also where FROM would listen", TCP | UNIX, .read = read_dial},
-    {"listen", NULL, "listen, also where TO would be dialled", TCP | UNIX, .read = read_listen},
-    {"family", "4|6", "only IPv4 or only IPv6", TCP, .read = read_choice, TO(family), .choices = families},
-    {"v6only", NULL, "no IPv4 on an IPv6 socket", TCP, .read = read_flag, TO(v6only)},
-    {"bind", "ADDR[:PORT]", "the local address to dial from", TCP, .read = read_addr, TO(bind)},
-    {"device", "IF", "use this network interface alone", TCP, .read = read_device, TO(device)},
-    {"reuseport", NULL, "share the port with other listeners", TCP, .read = read_flag, TO(reuseport)},
+    {"dial", NULL, "connect, also where FROM would listen", IP | UNIX, .read = read_dial},
+    {"listen", NULL, "listen, also where TO would be dialled", IP | UNIX, .read = read_listen},
+    {"family", "4|6", "only IPv4 or only IPv6", IP, .read = read_choice, TO(family), .choices = families},
+    {"v6only", NULL, "no IPv4 on an IPv6 socket", IP, .read = read_flag, TO(v6only)},
+    {"bind", "ADDR[:PORT]", "the local address to dial from", IP, .read = read_addr, TO(bind)},
+    {"device", "IF", "use this network interface alone", IP, .read = read_device, TO(device)},
+    {"reuseport", NULL, "share the port with other listeners", IP, .read = read_flag, TO(reuseport)},
     {"backlog", "N", "connections that may wait to be accepted", TCP | UNIX, .read = read_int, TO(backlog)},
     {"nodelay", NULL, "send small pieces at once (no Nagle)", TCP, .read = read_flag, TO(nodelay)},
     {"keepalive", NULL, "notice peers that vanished", TCP, .read = read_flag, TO(keepalive)},
-    {"sndbuf", "SIZE", "the socket's send buffer", TCP | UNIX, .read = read_size, TO(sndbuf_bytes)},
-    {"rcvbuf", "SIZE", "the socket's receive buffer", TCP | UNIX, .read = read_size, TO(rcvbuf_bytes)},
-    {"timeout", "DURATION", "for connecting; 10s unless said", TCP | UNIX, .read = read_duration,
+    {"sndbuf", "SIZE", "the socket's send buffer", IP | UNIX, .read = read_size, TO(sndbuf_bytes)},
+    {"rcvbuf", "SIZE", "the socket's receive buffer", IP | UNIX, .read = read_size, TO(rcvbuf_bytes)},
+    {"timeout", "DURATION", "for connecting; 10s unless said", IP | UNIX, .read = read_duration,
      TO(timeout_ns)},
     {"idle", "DURATION", "end after so long without a byte", EVERY, .read = read_duration, TO(idle_ns)},
-    {"max", "N", "peers at once", TCP | UNIX, .read = read_int64, TO(peers_max)},
-    {"allow", "CIDR", "only peers of this block; may be said often", TCP, .many = true, .read = read_cidr,
+    {"max", "N", "peers at once", IP | UNIX, .read = read_int64, TO(peers_max)},
+    {"allow", "CIDR", "only peers of this block; may be said often", IP, .many = true, .read = read_cidr,
      TO(allow), .member_count = offsetof(struct eye_endpoint, allow_count)},
-    {"deny", "CIDR", "no peers of this block; may be said often", TCP, .many = true, .read = read_cidr,
+    {"deny", "CIDR", "no peers of this block; may be said often", IP, .many = true, .read = read_cidr,
      TO(deny), .member_count = offsetof(struct eye_endpoint, deny_count)},
-    {"type", "stream|seqpacket", "the kind of socket; stream unless said", UNIX, .read = read_choice,
+    {"type", "stream|seqpacket|dgram", "the kind of socket; stream unless said", UNIX, .read = read_choice,
      TO(type), .choices = types},
     {"mode", "MODE", "the socket file's permissions; 0600 unless said", UNIX, .read = read_mode, TO(mode)},
+    {"broadcast", NULL, "send to broadcast addresses", UDP, .read = read_flag, TO(broadcast)},
+    {"join", "GROUP", "receive what is sent to this multicast group", UDP, .read = read_addr, TO(join)},
+    {"ttl", "N", "how many routers a datagram may pass", UDP, .read = read_ttl, TO(ttl)},
     {"pipes", NULL, "two pipes in the place of a socketpair", EXEC, .read = read_flag, TO(pipes)},
     {"pty", NULL, "a terminal in the place of a socketpair", EXEC, .read = read_flag, TO(pty)},
     {"append", NULL, "write to the file, at its end", FILES, .read = read_flag, TO(append)},
@@ -251,10 +259,12 @@ int option_unknown(const struct parse *parse, size_t at) {
 
 static int option_of_other_scheme(const struct parse *parse, size_t at, const struct option *option) {
     char owners[64] = "";
-    for (size_t s = 0, len = 0; eye_scheme_name(s); s++)
-        if (option->schemes & 1U << s)
-            len += (size_t)snprintf(owners + len, sizeof(owners) - len, "%s%s", len ? " and " : "",
-                                    eye_scheme_name(s));
+    size_t len = 0;
+    for (unsigned s = 0, left = option->schemes; left; left &= ~(1U << s++))
+        if (left & 1U << s) {
+            const char *before = len == 0 ? "" : left >> s == 1 ? " and " : ", ";
+            len += (size_t)snprintf(owners + len, sizeof(owners) - len, "%s%s", before, eye_scheme_name(s));
+        }
     return parse_bad(parse, at, "'%s' is an option of %s endpoints", option->name, owners);
 }
 

@@ -84,12 +84,13 @@ static void explain(const char *host, const char *port, int eai, struct eye_err 
  * (RFC 6761, 6.3). */
 static bool is_localhost(const char *host) {
     static const char name[] = "localhost";
+    const size_t name_size = sizeof(name) - 1;
     size_t size = strlen(host);
     if (size > 0 && host[size - 1] == '.')
         size--;
-    if (size < sizeof(name) - 1 || strncasecmp(host + size - (sizeof(name) - 1), name, sizeof(name) - 1))
+    if (size < name_size || strncasecmp(host + size - name_size, name, name_size) != 0)
         return false;
-    return size == sizeof(name) - 1 || host[size - sizeof(name)] == '.';
+    return size == name_size || host[size - name_size - 1] == '.';
 }
 
 static int addrs_copy(const struct addrinfo *found, const char *canonical, struct eye_addrs *ret_addrs) {

@@ -108,7 +108,8 @@ static int exec_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **
                        : by_socketpair(loop, e->path, ret_stream, &child);
     if (r < 0)
         return net_fail(reterr, e, r, false);
-    (*ret_stream)->child = child;
+    (*ret_stream)->u.child = child;
+    (*ret_stream)->has_child = true;
     return 0;
 }
 

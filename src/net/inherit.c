@@ -15,7 +15,7 @@ static unsigned socket_flags(int fd) {
     int type = 0;
     socklen_t len = sizeof type;
     getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-    return SLOT_SOCKET | (type == SOCK_STREAM ? 0 : SLOT_MESSAGES);
+    return SLOT_SOCKET | (type == SOCK_STREAM ? 0 : SLOT_MESSAGES) | (type == SOCK_DGRAM ? SLOT_ENDLESS : 0);
 }
 
 int inherit_flags(int fd, unsigned *ret_flags) {

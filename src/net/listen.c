@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "net/inbox.h"
 #include "net/net.h"
 #include "sys/sys.h"
 
@@ -9,6 +10,7 @@ struct eye_listener {
     const struct eye_endpoint *endpoint;
     const struct scheme *scheme;
     struct bound bound;
+    struct list peers; /* the inboxes of a datagram listener's peers */
     struct slot slot;
 };
 
@@ -19,12 +21,16 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
     AUTO_FD int fd = scheme->socket(e, addr, true);
     if (fd < 0)
         return net_fail(reterr, e, fd, true);
+    AUTO_FD int lock = scheme->lock ? scheme->lock(e) : -1;
     int r = scheme->bind(fd, e, addr, ret_bound, reterr);
     if (r < 0)
         return r;
-    /* Linux cuts it to net.core.somaxconn. */
-    if (listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0) {
-        r = -errno;
+    if (eye_endpoint_endless(e))
+        /* The peers' sockets share the address. Said only now, so that a second server meets EADDRINUSE. */
+        r = e->scheme == EYE_UDP ? sys_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
+    else /* Linux cuts the backlog to net.core.somaxconn. */
+        r = listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0 ? -errno : 0;
+    if (r < 0) {
         if (scheme->unbind)
             scheme->unbind(e, ret_bound);
         return net_fail(reterr, e, r, true);
@@ -42,6 +48,7 @@ static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const stru
         return net_fail(reterr, e, -ENOMEM, true);
     listener->endpoint = e;
     listener->scheme = scheme_of(e);
+    list_init(&listener->peers);
     int fd = addr ? make_listening(e, addr, &listener->bound, reterr)
                   : listener->scheme->listening(loop, e, reterr);
     if (fd < 0) {
@@ -112,7 +119,7 @@ int eye_listen(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_
     lookup_done(&lookup);
     if (r < 0)
         return r;
-    if (e->scheme == EYE_TCP && !*e->host) {
+    if (e->host && !*e->host) {
         r = listen_anywhere(loop, e, ret_listeners, &addrs, reterr);
         r = r < 0 ? r : 1;
     } else {
@@ -124,6 +131,8 @@ int eye_listen(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_
 
 static int64_t perform_accept(struct slot *slot, eye_op *op) {
     eye_listener *listener = eye_container_of(slot, eye_listener, slot);
+    if (eye_endpoint_endless(listener->endpoint))
+        return inbox_accept(slot, listener->endpoint, &listener->peers, op_of(op)->u.io.ret);
     int64_t fd = io_accept_now(slot);
     if (fd < 0)
         return fd;
@@ -145,6 +154,10 @@ void eye_accept(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye
     slot_submit(&listener->slot, op, &op_accept, done);
 }
 
+struct slot *listener_slot(eye_listener *listener) {
+    return &listener->slot;
+}
+
 int eye_listener_addr(const eye_listener *listener, struct eye_addr *ret_addr) {
     struct eye_addr addr = {.len = sizeof addr.u};
     if (getsockname(listener->slot.fd, &addr.u.sa, &addr.len) < 0)
@@ -157,6 +170,7 @@ eye_listener *eye_listener_free(eye_listener *listener) {
     if (!listener)
         return NULL;
     slot_detach(&listener->slot);
+    inbox_abandon(&listener->peers);
     if (listener->scheme->unbind)
         listener->scheme->unbind(listener->endpoint, &listener->bound);
     close(listener->slot.fd);

@@ -11,8 +11,14 @@
 
 #include "loop/io.h"
 
+struct inbox;
+
 struct eye_stream {
-    eye_child *child;   /* of an exec endpoint, until it is taken */
+    union {
+        struct inbox *inbox; /* has_inbox: it is a datagram listener's peer */
+        eye_child *child;    /* has_child: an exec endpoint's, until it is taken */
+    } u;
+    bool has_inbox, has_child;
     bool two;           /* slot[1] is there and carries EYE_OUT */
     struct slot slot[]; /* slot[0] carries EYE_IN, and both ways where there is one */
 };
@@ -42,6 +48,9 @@ struct scheme {
                 struct eye_err *reterr);
     /* A socket for that address, with the endpoint's options set, to connect or to bind. */
     int (*socket)(const struct eye_endpoint *endpoint, const struct eye_addr *addr, bool listening);
+    /* Keeps out others who would judge what bind makes before it listens: a descriptor to close then, or
+     * -1. NULL where nobody could. */
+    int (*lock)(const struct eye_endpoint *endpoint);
     int (*bind)(int fd, const struct eye_endpoint *endpoint, const struct eye_addr *addr,
                 struct bound *ret_bound, struct eye_err *reterr);
     /* Removes what bind left in the file system; NULL where it leaves nothing. */
@@ -51,8 +60,11 @@ struct scheme {
     int (*listening)(eye_loop *loop, const struct eye_endpoint *endpoint, struct eye_err *reterr);
 };
 
-extern const struct scheme scheme_tcp, scheme_unix, scheme_exec, scheme_stdio, scheme_fd, scheme_file;
+extern const struct scheme scheme_tcp, scheme_udp, scheme_unix, scheme_exec, scheme_stdio, scheme_fd,
+    scheme_file;
 bool fd_listens(int fd);
+/* The socket on which a listener's datagrams come. */
+struct slot *listener_slot(eye_listener *listener);
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint);
 
 /* ---- descriptors from elsewhere (inherit.c) ---- */

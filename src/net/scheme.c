@@ -7,8 +7,9 @@
 #include "net/net.h"
 
 static const struct scheme *const schemes[] = {
-    [EYE_TCP] = &scheme_tcp,     [EYE_UNIX] = &scheme_unix, [EYE_EXEC] = &scheme_exec,
-    [EYE_STDIO] = &scheme_stdio, [EYE_FD] = &scheme_fd,     [EYE_FILE] = &scheme_file,
+    [EYE_TCP] = &scheme_tcp,   [EYE_UDP] = &scheme_udp,     [EYE_UNIX] = &scheme_unix,
+    [EYE_EXEC] = &scheme_exec, [EYE_STDIO] = &scheme_stdio, [EYE_FD] = &scheme_fd,
+    [EYE_FILE] = &scheme_file,
 };
 _Static_assert(ARRAY_LEN(schemes) == EYE_SCHEME_MAX, "a row for every scheme");
 
@@ -22,8 +23,15 @@ bool eye_endpoint_listens(const struct eye_endpoint *endpoint) {
     return scheme_of(endpoint)->bind && endpoint->role != EYE_ROLE_DIAL;
 }
 
+bool eye_endpoint_endless(const struct eye_endpoint *endpoint) {
+    return endpoint->scheme == EYE_UDP || (endpoint->scheme == EYE_UNIX && endpoint->type == SOCK_DGRAM);
+}
+
 int lookup_new(const struct eye_endpoint *endpoint, bool passive, struct lookup *ret_lookup) {
     struct lookup lookup = {.scheme = endpoint->scheme, .family = endpoint->family, .passive = passive};
+    /* A group of IPv4 can be joined on a socket of IPv4 only. */
+    if (endpoint->join && endpoint->join->u.sa.sa_family == AF_INET)
+        lookup.family = 4;
     if (endpoint->scheme == EYE_UNIX) {
         size_t size = strlen(endpoint->path);
         lookup.unix_addr.u.un.sun_family = AF_UNIX;
@@ -62,8 +70,10 @@ int lookup_run(const struct lookup *lookup, bool numeric, struct eye_addrs *ret_
         *ret_addrs = (struct eye_addrs){.list = list, .count = 1};
         return 0;
     }
-    struct eye_resolve_opts opts = {
-        .family = lookup->family, .protocol = IPPROTO_TCP, .passive = lookup->passive, .numeric = numeric};
+    struct eye_resolve_opts opts = {.family = lookup->family,
+                                    .protocol = lookup->scheme == EYE_UDP ? IPPROTO_UDP : IPPROTO_TCP,
+                                    .passive = lookup->passive,
+                                    .numeric = numeric};
     return eye_resolve(*lookup->host ? lookup->host : NULL, lookup->port, &opts, ret_addrs, reterr);
 }
 
@@ -100,5 +110,7 @@ int net_fail(struct eye_err *reterr, const struct eye_endpoint *endpoint, int co
         if (causes[i].error == -code && cause)
             err_cause(reterr, "%s", cause);
     }
+    if (code == -EACCES && !listening && endpoint->scheme == EYE_UDP)
+        err_cause(reterr, "it is a broadcast address, which needs the option broadcast; else a firewall");
     return code;
 }

@@ -7,7 +7,7 @@
 static bool opened;
 
 static int open_both(eye_loop *loop, eye_stream **ret_stream) {
-    unsigned flags[2];
+    unsigned flags[2] = {0};
     AUTO_FD int in = inherit_way(STDIN_FILENO, EYE_IN, &flags[EYE_IN]);
     if (in < 0)
         return in;

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "net/inbox.h"
 #include "net/net.h"
 
 int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream) {
@@ -42,7 +43,10 @@ static void stream_close_fds(eye_stream *stream) {
     for (int i = 0; i <= stream->two; i++)
         close(stream->slot[i].fd);
     loop_reserve_take(loop);
-    eye_child_free(stream->child);
+    if (stream->has_child)
+        eye_child_free(stream->u.child);
+    if (stream->has_inbox)
+        inbox_free(stream->u.inbox);
     free(stream);
 }
 
@@ -54,10 +58,15 @@ void stream_drop(eye_stream *stream) {
 
 void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *done) {
     assert(size > 0);
+    if (stream->has_inbox && inbox_receive(stream->u.inbox, stream->slot[0].loop, op, NULL, buf, size, done))
+        return;
     io_recv(stream_slot(stream, EYE_IN), op, buf, size, done);
 }
 
 void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+    if (stream->has_inbox &&
+        inbox_receive(stream->u.inbox, stream->slot[0].loop, op, ret_bytes, NULL, 0, done))
+        return;
     io_recv_lent(stream_slot(stream, EYE_IN), op, ret_bytes, done);
 }
 
@@ -92,8 +101,8 @@ void eye_abort(eye_stream *stream, eye_op *op, eye_done *done) {
     const struct linger now = {.l_onoff = 1};
     for (int i = 0; i <= stream->two; i++)
         setsockopt(stream->slot[i].fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    if (stream->child)
-        eye_child_kill(stream->child, SIGHUP);
+    if (stream->has_child)
+        eye_child_kill(stream->u.child, SIGHUP);
     eye_close(stream, op, done);
 }
 
@@ -102,9 +111,13 @@ int eye_stream_fd(const eye_stream *stream, enum eye_way way) {
     return slot->flags & SLOT_SPLICE ? slot->fd : -1;
 }
 
+bool eye_stream_endless(const eye_stream *stream) {
+    return stream->slot[0].flags & SLOT_ENDLESS;
+}
+
 eye_child *eye_stream_take_child(eye_stream *stream) {
-    eye_child *child = stream->child;
-    stream->child = NULL;
+    eye_child *child = stream->has_child ? stream->u.child : NULL;
+    stream->has_child = false;
     return child;
 }
 

@@ -2,13 +2,22 @@
  *
  * The socket's mode is set before bind, so that its file is never more open than asked, even for a
  * moment. A file in the way is replaced only if it is a socket that nobody listens on; at the end only
- * the file that is still our own is unlinked. */
+ * the file that is still our own is unlinked. Servers that start at once take turns, by a lock on the
+ * directory, or each could take the other's socket, bound and not yet listening, for a stale one. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "net/net.h"
 #include "sys/sys.h"
+
+#define LOCK_TRIES    100
+#define LOCK_PAUSE_NS (10 * NS_PER_MS)
 
 static bool abstract(const struct eye_endpoint *e) {
     return e->path[0] == '@';
@@ -23,6 +32,12 @@ static int unix_socket(const struct eye_endpoint *e, const struct eye_addr *addr
         r = sys_set_int(fd, SOL_SOCKET, SO_SNDBUF, (int)MIN(e->sndbuf_bytes, INT32_MAX));
     if (r == 0 && e->rcvbuf_bytes > 0)
         r = sys_set_int(fd, SOL_SOCKET, SO_RCVBUF, (int)MIN(e->rcvbuf_bytes, INT32_MAX));
+    /* A datagram can be answered only if its sender has a name: an abstract one, picked by the kernel
+     * (unix(7), autobind). */
+    struct sockaddr_un any = {.sun_family = AF_UNIX};
+    if (r == 0 && !listening && e->type == SOCK_DGRAM &&
+        bind(fd, (struct sockaddr *)&any, sizeof any.sun_family) < 0)
+        r = -errno;
     if (r == 0 && listening && !abstract(e) && fchmod(fd, e->mode) < 0)
         r = -errno;
     if (r < 0)
@@ -30,6 +45,20 @@ static int unix_socket(const struct eye_endpoint *e, const struct eye_addr *addr
     int ret_fd = fd;
     fd = -1; /* the caller's now */
     return ret_fd;
+}
+
+/* From before bind until it listens. Anybody who may read the directory may lock it, and not everybody may:
+ * after a second, or where it cannot be opened, it goes on without. flock(2) */
+static int unix_lock(const struct eye_endpoint *e) {
+    if (abstract(e))
+        return -1;
+    const char *slash = strrchr(e->path, '/');
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - e->path + 1) : 1, slash ? e->path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+    return fd;
 }
 
 /* Removes a socket file that nobody listens on. -EADDRINUSE: somebody does, or it is something else. */
@@ -90,11 +119,19 @@ static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr
 
 static unsigned unix_slot_flags(const struct eye_endpoint *e, int fd) {
     (void)fd;
-    return SLOT_SOCKET | (e->type == SOCK_SEQPACKET ? SLOT_MESSAGES : SLOT_SPLICE);
+    switch (e->type) {
+    case SOCK_SEQPACKET:
+        return SLOT_SOCKET | SLOT_MESSAGES;
+    case SOCK_DGRAM:
+        return SLOT_SOCKET | SLOT_MESSAGES | SLOT_ENDLESS;
+    default:
+        return SLOT_SOCKET | SLOT_SPLICE;
+    }
 }
 
 const struct scheme scheme_unix = {
     .socket = unix_socket,
+    .lock = unix_lock,
     .bind = unix_bind,
     .unbind = unix_unbind,
     .slot_flags = unix_slot_flags,

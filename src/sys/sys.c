@@ -48,6 +48,26 @@ int64_t sys_send(int fd, const void *buf, size_t size) {
     return CALL("send", fd, size, send(fd, buf, size, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+int64_t sys_recvmsg(int fd, struct msghdr *msg) {
+    size_t none = 0;
+    return CALL("recv", fd, none, recvmsg(fd, msg, MSG_DONTWAIT));
+}
+
+int64_t sys_sendmsg(int fd, const struct msghdr *msg) {
+    size_t none = 0;
+    return CALL("send", fd, none, sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count) {
+    size_t size = count;
+    return (int)CALL("recv", fd, size, recvmmsg(fd, msgs, (unsigned)size, MSG_DONTWAIT, NULL));
+}
+
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count) {
+    size_t size = count;
+    return (int)CALL("send", fd, size, sendmmsg(fd, msgs, (unsigned)size, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
 int64_t sys_splice(int from, int to, size_t size) {
     return CALL("splice", from, size, splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 }

@@ -25,6 +25,11 @@ int64_t sys_recv(int fd, void *buf, size_t size);
 int64_t sys_recv_message(int fd, void *buf, size_t size);
 /* send(2) with MSG_DONTWAIT and MSG_NOSIGNAL. */
 int64_t sys_send(int fd, const void *buf, size_t size);
+/* recvmsg(2) and sendmsg(2), recvmmsg(2) and sendmmsg(2), with the same flags. */
+int64_t sys_recvmsg(int fd, struct msghdr *msg);
+int64_t sys_sendmsg(int fd, const struct msghdr *msg);
+int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count);
+int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count);
 /* splice(2) with SPLICE_F_MOVE and SPLICE_F_NONBLOCK; no offsets. */
 int64_t sys_splice(int from, int to, size_t size);
 /* accept4(2): the new descriptor is non-blocking and closed on exec. */

@@ -1,5 +1,7 @@
 """echo, talked to by other people's clients: recipes 6, 7, 8, 16 and 19 to 21."""
 
+import contextlib
+import os
 import signal
 import socket
 
@@ -8,6 +10,7 @@ import pytest
 from peers import TCP_CLIENTS, connect, digest, payload, receive_all, receive_exactly
 
 MIB = 1 << 20
+SO_SNDBUFFORCE = 32
 
 
 def talk(peer, *lines):
@@ -83,6 +86,31 @@ def test_seqpacket_gives_each_message_back_whole(start_sockeye, engine, tmp_path
         sock.shutdown(socket.SHUT_WR)
         assert sock.recv(1) == b""
     assert echo.wait_event("closed")["reason"] == "end"
+
+
+def test_an_empty_message_is_no_end(start_sockeye, engine, tmp_path):
+    echo = start_sockeye("echo", "--engine", engine, f"unix:{tmp_path}/s,type=seqpacket")
+    with connect(echo.listening().host, socket.SOCK_SEQPACKET) as sock:
+        for message in (b"one", b"", b"two"):
+            sock.send(message)
+        assert [sock.recv(10), sock.recv(10)] == [b"one", b"two"]
+    assert echo.wait_event("closed")["bytes"] == [6, 6]
+
+
+def test_a_message_that_does_not_fit_is_truncation(start_sockeye, engine, tmp_path):
+    """Larger than what a server ever holds of a peer: the peer is ended, and not given the half of it."""
+    echo = start_sockeye("echo", "--engine", engine, f"unix:{tmp_path}/s,type=seqpacket,rcvbuf=1M")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE if os.getuid() == 0 else socket.SO_SNDBUF, MIB)
+        sock.settimeout(20)
+        sock.connect(echo.listening().host)
+        try:
+            sock.send(bytes(300_000))
+        except OSError:
+            pytest.skip("this host allows no message of that size")
+        with contextlib.suppress(ConnectionResetError):
+            assert sock.recv(MIB) == b""
+    assert echo.wait_event("closed")["reason"] == "truncated"
 
 
 def test_several_endpoints_at_once(start_sockeye, peers, tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from peers import connect, listen_tcp, receive_all, receive_exactly, reset
 from processes import DEADLINE_S, EventCollector, eventually
 
+SANITIZED = "SOCKEYE_SANITIZED" in os.environ
 REASONS = {"end", "reset", "truncated", "timeout", "idle", "denied", "refused", "tls", "error"}
 CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]")
 
@@ -244,7 +245,8 @@ def test_a_stuck_reader_costs_a_bounded_queue(start_sockeye, engine, kind, tmp_p
     visit(200)
     before = echo.resident_bytes()
     visit(1500)
-    assert echo.resident_bytes() - before < 512 * 1024
+    grown = echo.resident_bytes() - before
+    assert SANITIZED or grown < 256 * 1024  # a sanitizer keeps what was freed
     echo.kill(signal.SIGTERM)
     with os.fdopen(reader, "rb", buffering=0) as file:
         text += file.read()

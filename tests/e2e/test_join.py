@@ -1,5 +1,6 @@
 """connect and listen: standard input and output joined to other people's servers and clients."""
 
+import os
 import signal
 import socket
 
@@ -229,6 +230,20 @@ def test_listen_keep_serves_one_after_another(start_sockeye, peers, engine):
     assert first.stdout == b"to the first\n" and second.stdout == b"to the second\n"
     assert server.stop() == 128 + signal.SIGTERM
     assert server.stdout == b"one\ntwo\n"
+
+
+def test_listen_keep_without_an_input(start_sockeye, engine):
+    """sockeye listen --keep PORT </dev/null >log, as a collector: each peer in turn, whole."""
+    with open(os.devnull, "rb") as stdin:
+        server = start_sockeye("listen", "--keep", "--engine", engine, "127.0.0.1:0", stdin=stdin)
+    for number in (1, 2, 3):
+        with connect(server.listening()) as sock:
+            sock.sendall(b"%d\n" % number)
+            sock.shutdown(socket.SHUT_WR)
+            assert receive_all(sock) == b""
+        server.wait_event("closed", conn=number)
+    server.wait_stdout(b"1\n2\n3\n")
+    assert server.stop() == 128 + signal.SIGTERM
 
 
 # ---- only connecting ----

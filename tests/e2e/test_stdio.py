@@ -156,6 +156,20 @@ def test_every_kind_with_every_kind(start_sockeye, server, ends, in_kind, out_ki
     assert client.wait_event("closed")["bytes"] == [len(server.received), len(ANSWER)]
 
 
+@pytest.mark.parametrize("out_kind", ["pipe", "socket"])
+@pytest.mark.parametrize("in_kind", ["pipe", "fifo", "socket"])
+def test_flags_that_others_have_set_stay(start_sockeye, server, ends, in_kind, out_kind):
+    """Descriptors that somebody else has made non-blocking are as good, and stay so."""
+    stdin = ends.stdin(in_kind)
+    stdout, written = ends.stdout(out_kind)
+    for fd in (stdin, stdout):
+        os.set_blocking(fd, False)
+    client = start_sockeye("connect", server.text, stdin=stdin, stdout=stdout)
+    assert client.wait() == 0, client
+    assert not os.get_blocking(stdin) and not os.get_blocking(stdout)
+    assert server.question() == QUESTION and written() == ANSWER
+
+
 @pytest.mark.parametrize("in_kind", ["file", "pipe", "socket"])
 def test_every_engine(start_sockeye, server, ends, engine, in_kind):
     stdout, written = ends.stdout("file" if in_kind == "pipe" else "pipe")

@@ -1,14 +1,18 @@
 """The file of a Unix socket: its mode, who may replace it, and its removal. Recipe 16."""
 
 import ctypes
+import fcntl
 import os
+import pathlib
 import signal
 import socket
 import stat
+import tempfile
 
 import pytest
 
 from peers import connect, receive_exactly, tool
+from processes import eventually
 
 IN_ATTRIB, IN_CREATE = 4, 256
 UMASKS = (0o000, 0o002, 0o022, 0o077, 0o177, 0o777)
@@ -232,6 +236,50 @@ def test_successor_keeps_its_file(start_sockeye, tmp_path):
     new.listening()
     assert old.stop() == 128 + signal.SIGTERM
     assert path.is_socket() and answers(path)
+
+
+def test_servers_that_start_at_once(start_sockeye, tmp_path):
+    """On one stale file: one of them wins, and stays; none takes another's socket for a stale one."""
+    path = tmp_path / "s"
+    for _ in range(5):
+        stale(path)
+        servers = [start_sockeye("echo", path) for _ in range(5)]
+        losers = eventually(lambda: len(ended := [one for one in servers if not one.running()]) == 4
+                            and ended, "the end of all but one")
+        assert [loser.wait() for loser in losers] == [4] * 4
+        assert answers(path)
+        winner, = (one for one in servers if one.running())
+        assert winner.stop() == 128 + signal.SIGTERM and not path.exists()
+
+
+def test_a_locked_folder_stops_nobody(start_sockeye, tmp_path):
+    """Whoever may read a folder may lock it, for ever."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    start_sockeye("echo", tmp_path / "s").listening()
+    assert answers(tmp_path / "s")
+    os.close(folder)
+
+
+@pytest.fixture
+def dropbox():
+    """A folder in which everybody may make files and nobody may look."""
+    with tempfile.TemporaryDirectory(prefix="eye") as folder:
+        os.chmod(folder, 0o333)
+        yield pathlib.Path(folder)
+        os.chmod(folder, 0o700)
+
+
+def test_a_folder_that_may_not_be_read(start, sockeye, dropbox):
+    """Write permission alone is enough to serve."""
+    folder = dropbox
+    try:
+        server = start(sockeye, "echo", folder / "s", user="nobody" if os.getuid() == 0 else None)
+    except PermissionError:
+        pytest.skip("the command under test lies where another user may not run it")
+    server.wait_stderr("listening on")
+    assert (folder / "s").is_socket()
+    assert server.stop() == 128 + signal.SIGTERM and not (folder / "s").exists()
 
 
 def test_paths_of_every_length(start_sockeye, run_sockeye, tmp_path):

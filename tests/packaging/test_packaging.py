@@ -60,12 +60,12 @@ def pkg_config(installed):
 
 @pytest.fixture(params=["gcc", "clang"])
 def compiled(request, pkg_config, tmp_path):
-    """compiled(*link_options): a program of a user's, built against the installed library."""
+    """compiled(*link_options, text=...): a program of a user's, built against the installed library."""
     compiler = tool(request.param)
     source = tmp_path / "program.c"
-    source.write_text(PROGRAM, encoding="ascii")
 
-    def build(*link):
+    def build(*link, text=PROGRAM):
+        source.write_text(text, encoding="ascii")
         run(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", *pkg_config("--cflags"),
             source, "-o", tmp_path / "program", *link)
         return tmp_path / "program"
@@ -85,6 +85,12 @@ def test_static_library(installed, pkg_config, compiled):
     program = compiled(archive, *others)
     assert run(program) == "[2001:db8::1]:80\n"
     assert "libsockeye" not in run("readelf", "-d", program)
+
+
+def test_first_program(compiled, pkg_config):
+    """The program on the first page compiles as it stands there."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    compiled(*pkg_config("--libs"), text=re.search(r"^```c\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1])
 
 
 def test_version_agrees(pkg_config, installed):

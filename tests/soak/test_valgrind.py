@@ -1,5 +1,6 @@
 """A session of a hundred peers at once under valgrind: no leak of memory or descriptors, no error."""
 
+import pathlib
 import re
 import signal
 
@@ -8,6 +9,7 @@ import pytest
 from peers import connect, receive_all, receive_exactly, tool
 
 PEERS = 100
+SUPPRESSIONS = pathlib.Path(__file__).parent / "valgrind.supp"
 LOST = re.compile(r"(?:definitely|indirectly|possibly) lost: ([\d,]+) bytes")
 OPEN = re.compile(r"Open (?:file descriptor \d+|\S+ socket \d+).*(?:\n==\d+== +(.*))?")
 
@@ -18,7 +20,7 @@ def start_checked(start_sockeye, tmp_path):
     def start(*args):
         log = tmp_path / f"{args[0]}.log"
         process = start_sockeye(*args, prefix=(tool("valgrind"), "--leak-check=full", "--track-fds=yes",
-                                               f"--log-file={log}"))
+                                               f"--suppressions={SUPPRESSIONS}", f"--log-file={log}"))
         return process, lambda: log.read_text(encoding="utf-8", errors="replace")
     return start
 

@@ -1,0 +1,40 @@
+/* batch.h: many datagrams in one operation, each with its peer, the local address that it came to or leaves
+ * from, and where the kernel joins several of one peer, their size. recvmmsg(2), sendmmsg(2), udp(7) */
+#ifndef SOCKEYE_BATCH_H
+#define SOCKEYE_BATCH_H
+
+#include <sockeye/addr.h>
+
+#include "loop/loop.h"
+
+#define BATCH_MAX            64
+#define DATAGRAM_BYTES       65536 /* what one receive may bring: one datagram, or several joined (UDP_GRO) */
+#define DATAGRAM_PAYLOAD_MAX 65507 /* of one UDP datagram, and of joined ones (udp(7)) */
+#define SEGMENTS_MAX         64    /* UDP_MAX_SEGMENTS of the kernels before 6.9 */
+
+struct datagram {
+    uint8_t *data;
+    size_t size;
+    size_t segment_bytes;  /* above 0: datagrams of this size, the last perhaps shorter, in one piece */
+    struct eye_addr peer;  /* len 0: none (a connected or an unnamed peer) */
+    struct eye_addr local; /* len 0: unknown; the port does not count */
+};
+
+struct batch {
+    size_t count;
+    uint64_t lost; /* sent ones that the kernel refused, each for a reason of its own */
+    struct datagram list[BATCH_MAX];
+};
+
+/* Fills the batch: its list's data point into buffer, which has BATCH_MAX * DATAGRAM_BYTES. Completes with
+ * the number of entries. */
+void io_recv_batch(struct slot *slot, eye_op *op, struct batch *batch, uint8_t *buffer, eye_done *done);
+
+/* Sends all of it, in order; completes with the number of entries. A datagram that the kernel refuses is
+ * counted as lost, as the network might have lost it. */
+void io_send_batch(struct slot *slot, eye_op *op, struct batch *batch, eye_done *done);
+
+/* For perform functions: one datagram into a buffer of DATAGRAM_BYTES; -EAGAIN, or an error. */
+int64_t batch_recv_one(const struct slot *slot, uint8_t *buffer, struct datagram *ret_datagram);
+
+#endif

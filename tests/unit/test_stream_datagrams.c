@@ -1,0 +1,305 @@
+/* test_stream_datagrams.c: streams of datagrams: senders that become peers with a socket of their own, and
+ * dialling. */
+#include "datagrams.h"
+
+/* ---- senders that become peers ---- */
+
+static struct {
+    struct eye_endpoint endpoint;
+    eye_listener *listener;
+    unsigned port;
+} server;
+
+static void server_open(eye_loop *loop, struct eye_endpoint endpoint) {
+    struct eye_err err = {0};
+    struct eye_addr addr;
+    server.endpoint = endpoint;
+    if (!CHECK_INT(eye_listen(loop, &server.endpoint, &server.listener, 1, &err), 1)) {
+        fprintf(stderr, "# %s\n", err.text);
+        exit(1);
+    }
+    CHECK_INT(eye_listener_addr(server.listener, &addr), 0);
+    server.port = eye_addr_port(&addr);
+}
+
+static void server_close(void) {
+    eye_listener_free(server.listener);
+    eye_endpoint_done(&server.endpoint);
+}
+
+static eye_stream *accepts(void) {
+    struct got got = {0};
+    eye_stream *stream = NULL;
+    SUBMIT(eye_accept(server.listener, &got.op, &stream, got_done));
+    AWAIT_INT(got, 0);
+    if (!stream)
+        exit(1);
+    CHECK(eye_stream_endless(stream));
+    return stream;
+}
+
+static void receives(eye_stream *stream, const void *want, size_t size) {
+    struct got got = {0};
+    struct eye_bytes bytes = {0};
+    SUBMIT(eye_recv_lent(stream, &got.op, &bytes, got_done));
+    AWAIT_INT(got, (int64_t)size);
+    CHECK(got.result != (int64_t)size || memcmp(bytes.data, want, size) == 0);
+}
+
+static void sends(eye_stream *stream, const void *data, size_t size) {
+    struct got got = {0};
+    SUBMIT(eye_send(stream, &got.op, data, size, got_done));
+    AWAIT_INT(got, (int64_t)size);
+}
+
+static void early_ones_first(eye_loop *loop) {
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0"));
+    int fd = client("127.0.0.1", server.port);
+    for (char c = 'a'; c <= 'e'; c++)
+        CHECK(send(fd, &c, c == 'c' ? 0 : 1, 0) >= 0);
+    eye_stream *stream = accepts();
+    CHECK(send(fd, "late", 4, 0) == 4); /* to the peer's own socket */
+    receives(stream, "a", 1);
+    receives(stream, "b", 1);
+    receives(stream, "", 0);
+    receives(stream, "d", 1);
+    receives(stream, "e", 1);
+    receives(stream, "late", 4);
+    sends(stream, "answer", 6);
+    char buf[16];
+    CHECK_INT(suite_next(loop, fd, buf, sizeof buf), 6);
+    suite_close(stream);
+    close(fd);
+    server_close();
+}
+
+static void peer_is_one(eye_loop *loop) {
+    /* Its datagrams go to its socket: nobody is accepted for it again until that is closed. */
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0"));
+    int fd = client("127.0.0.1", server.port);
+    CHECK_INT(send(fd, "one", 3, 0), 3);
+    eye_stream *stream = accepts(), *none = NULL;
+    struct got again = {0};
+    SUBMIT(eye_accept(server.listener, &again.op, &none, got_done));
+    CHECK_INT(send(fd, "two", 3, 0), 3);
+    receives(stream, "one", 3);
+    receives(stream, "two", 3);
+    suite_turns(2);
+    CHECK_INT(again.count, 0);
+    suite_close(stream);
+    CHECK_INT(send(fd, "three", 5, 0), 5);
+    AWAIT_INT(again, 0);
+    receives(none, "three", 5);
+    suite_close(none);
+    close(fd);
+    server_close();
+}
+
+static void many_senders(eye_loop *loop) {
+    enum { MANY = 40 };
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0"));
+    int fd[MANY];
+    char text[32];
+    for (int i = 0; i < MANY; i++)
+        fd[i] = client("127.0.0.1", server.port);
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < MANY; i++)
+            CHECK(send(fd[i], text, (size_t)snprintf(text, sizeof text, "%d of %d", round, i), 0) > 0);
+    for (int i = 0; i < MANY; i++) {
+        eye_stream *stream = accepts();
+        for (int round = 0; round < 3; round++) {
+            struct got got = {0};
+            struct eye_bytes bytes = {0};
+            SUBMIT(eye_recv_lent(stream, &got.op, &bytes, got_done));
+            if (AWAIT(got) && CHECK(got.result > 0))
+                sends(stream, memcpy(text, bytes.data, bytes.size), bytes.size);
+        }
+        suite_close(stream);
+    }
+    for (int i = 0; i < MANY; i++) {
+        for (int round = 0; round < 3; round++) {
+            char came[32] = "";
+            snprintf(text, sizeof text, "%d of %d", round, i);
+            CHECK(suite_next(loop, fd[i], came, sizeof came - 1) > 0);
+            CHECK_STR(came, text);
+        }
+        close(fd[i]);
+    }
+    server_close();
+}
+
+static void answers_from(eye_loop *loop, const char *listens, const char *used) {
+    server_open(loop, suite_endpoint("udp:%s:0", listens));
+    int fd = client(used, server.port);
+    send_pattern(fd, 5);
+    eye_stream *stream = accepts();
+    receives(stream, pattern, 5);
+    sends(stream, pattern, 6);
+    expect_pattern(loop, fd, 6);
+    send_pattern(fd, 8);
+    receives(stream, pattern, 8);
+    suite_close(stream);
+    close(fd);
+    server_close();
+}
+
+static void answers_from_used(eye_loop *loop) {
+    answers_from(loop, "0.0.0.0", "127.0.0.5");
+    answers_from(loop, "[::]", "127.0.0.5");
+    answers_from(loop, "[::]", "::1");
+    answers_from(loop, "[::1]", "::1");
+}
+
+static void biggest(eye_loop *loop) {
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0,rcvbuf=1MiB,sndbuf=1MiB"));
+    int fd = client("127.0.0.1", server.port);
+    send_pattern(fd, 65507);
+    eye_stream *stream = accepts();
+    receives(stream, pattern, 65507); /* from the inbox */
+    send_pattern(fd, 65507);
+    receives(stream, pattern, 65507); /* and from the socket */
+    sends(stream, pattern, 65507);
+    expect_pattern(loop, fd, 65507);
+    struct got got = {0};
+    SUBMIT(eye_send(stream, &got.op, pattern, 65508, got_done));
+    AWAIT_INT(got, -EMSGSIZE);
+    suite_close(stream);
+    close(fd);
+    server_close();
+}
+
+static void too_small(eye_loop *loop) {
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0"));
+    int fd = client("127.0.0.1", server.port);
+    CHECK_INT(send(fd, "early", 5, 0), 5);
+    eye_stream *stream = accepts();
+    CHECK_INT(send(fd, "later", 5, 0), 5);
+    for (int i = 0; i < 2; i++) {
+        struct got got = {0};
+        char buf[4];
+        SUBMIT(eye_recv(stream, &got.op, buf, sizeof buf, got_done));
+        AWAIT_INT(got, EYE_ETRUNCATED);
+    }
+    suite_close(stream);
+    close(fd);
+    server_close();
+}
+
+static void unaccepted(eye_loop *loop) {
+    /* Those that wait go with the listener; one that was accepted stays. */
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0"));
+    int fd[3];
+    for (int i = 0; i < 3; i++) {
+        fd[i] = client("127.0.0.1", server.port);
+        CHECK_INT(send(fd[i], "x", 1, 0), 1);
+    }
+    eye_stream *stream = accepts();
+    server_close();
+    receives(stream, "x", 1);
+    CHECK_INT(send(fd[0], "y", 1, 0), 1);
+    receives(stream, "y", 1);
+    suite_close(stream);
+    for (int i = 0; i < 3; i++)
+        close(fd[i]);
+}
+
+static void in_use(eye_loop *loop) {
+    /* Two of us do not share a port, before peers have sockets on it and after. */
+    server_open(loop, suite_endpoint("udp:127.0.0.1:0"));
+    struct eye_endpoint second = suite_endpoint("udp:127.0.0.1:%u", server.port);
+    eye_listener *listener;
+    CHECK_INT(eye_listen(loop, &second, &listener, 1, NULL), -EADDRINUSE);
+    int fd = client("127.0.0.1", server.port);
+    send_pattern(fd, 1);
+    eye_stream *stream = accepts();
+    CHECK_INT(eye_listen(loop, &second, &listener, 1, NULL), -EADDRINUSE);
+    eye_endpoint_done(&second);
+    suite_close(stream);
+    close(fd);
+    server_close();
+}
+
+/* ---- dialling ---- */
+
+static struct eye_dialled dialled;
+
+static eye_stream *dials(eye_loop *loop, const struct eye_endpoint *e) {
+    struct got got = {0};
+    SUBMIT(eye_dial(loop, &got.op, e, &dialled, got_done));
+    AWAIT_INT(got, 0);
+    if (!dialled.stream)
+        exit(1);
+    return dialled.stream;
+}
+
+static void nobody_there(eye_loop *loop) {
+    struct eye_addr addr;
+    close(udp_socket("127.0.0.1", &addr));
+    struct eye_endpoint e = suite_endpoint("udp:127.0.0.1:%u", eye_addr_port(&addr));
+    eye_stream *stream = dials(loop, &e);
+    struct got got = {0};
+    char buf[4];
+    SUBMIT(eye_recv(stream, &got.op, buf, sizeof buf, got_done));
+    sends(stream, "x", 1);
+    AWAIT_INT(got, -ECONNREFUSED);
+    suite_close(stream);
+    eye_endpoint_done(&e);
+}
+
+static void broadcast_is_asked_for(eye_loop *loop) {
+    struct eye_endpoint e = suite_endpoint("udp:255.255.255.255:9");
+    struct got got = {0};
+    SUBMIT(eye_dial(loop, &got.op, &e, &dialled, got_done));
+    AWAIT(got);
+    if (got.result == -ENETUNREACH)
+        suite_skip("no route to a broadcast address");
+    CHECK_INT(got.result, -EACCES);
+    CHECK(strstr(dialled.err.cause, "needs the option broadcast"));
+    eye_endpoint_done(&e);
+    e = suite_endpoint("udp:255.255.255.255:9,broadcast");
+    suite_close(dials(loop, &e)); /* and nothing is sent */
+    eye_endpoint_done(&e);
+}
+
+static void unix_datagrams(eye_loop *loop) {
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    int size = snprintf(un.sun_path + 1, sizeof un.sun_path - 1, "sockeye-test-dgram-%d", getpid());
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK_INT(bind(fd, (struct sockaddr *)&un,
+                   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)size),
+              0);
+    struct eye_endpoint e = suite_endpoint("unix:@%s,type=dgram", un.sun_path + 1);
+    eye_stream *stream = dials(loop, &e);
+    CHECK(eye_stream_endless(stream));
+    sends(stream, "one", 3);
+    sends(stream, "", 0);
+    sends(stream, "three", 5);
+    char buf[16];
+    CHECK_INT(suite_next(loop, fd, buf, sizeof buf), 3);
+    CHECK_INT(suite_next(loop, fd, buf, sizeof buf), 0);
+    CHECK_INT(suite_next(loop, fd, buf, sizeof buf), 5);
+    suite_close(stream);
+    close(fd);
+    eye_endpoint_done(&e);
+}
+
+static const struct suite_case cases[] = {
+    {"what came before a peer's socket comes first", early_ones_first},
+    {"a sender is one peer until it is closed", peer_is_one},
+    {"many senders, each its own peer", many_senders},
+    {"a wildcard server answers from the address that was used", answers_from_used},
+    {"65,507 bytes both ways, and no more", biggest},
+    {"a datagram that does not fit is told", too_small},
+    {"peers that nobody accepts go with the listener", unaccepted},
+    {"a port in use, with peers and without", in_use},
+    {"a port where nobody is refuses", nobody_there},
+    {"a broadcast address without broadcast", broadcast_is_asked_for},
+    {"datagrams to a Unix socket", unix_datagrams},
+};
+
+int main(int argc, char **argv) {
+    pattern = suite_pattern(DATAGRAM_BYTES);
+    int status = suite_main(cases, ARRAY_LEN(cases), argc, argv);
+    free(pattern);
+    return status;
+}
