@@ -58,7 +58,7 @@ static int connect_check(const struct common *common, const char *text) {
     status = run_open(&check.run, common, check_stop);
     if (status == STATUS_OK) {
         eye_dial(check.run.loop, &check.op, &check.endpoint, &check.dialled, check_dialled);
-        status = run_loop(&check.run);
+        run_loop(&check.run);
         if (check.result < 0 && !check.run.signum)
             status = report(&check.dialled.err);
         status = run_close(&check.run, status);

@@ -63,10 +63,8 @@ static int echo_run(const void *options, struct arguments arguments) {
             status = echo_serve(&echo, arguments.list[i]);
         if (status)
             echo_stop(&echo.run, 0);
-        if (echo.count > 0) {
-            int ran = run_loop(&echo.run);
-            status = status ? status : ran;
-        }
+        if (echo.count > 0)
+            run_loop(&echo.run);
         status = run_close(&echo.run, status);
     }
     free(echo.services);

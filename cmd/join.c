@@ -78,9 +78,9 @@ static int join_endpoints(const struct common *common, const struct join *how, s
     if (eye_forward_new(j->run.loop, &opts, &j->forward, &err) < 0)
         return run_close(&j->run, report(&err));
     eye_forward_run(j->forward, &j->op, &j->outcome, join_done);
-    status = run_loop(&j->run);
+    run_loop(&j->run);
     eye_forward_free(j->forward);
-    return run_close(&j->run, status ? status : join_status(j));
+    return run_close(&j->run, join_status(j));
 }
 
 int join(const struct common *common, const struct join *how) {

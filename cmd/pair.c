@@ -87,8 +87,8 @@ static int pair_run(const void *options, struct arguments arguments) {
         pair.sides[i] = (struct side){.pair = &pair, .command = arguments.list[i], .child = children[i]};
         eye_child_wait(children[i], &pair.sides[i].op, exited);
     }
-    status = run_loop(&pair.run);
-    return run_close(&pair.run, status ? status : pair.status);
+    run_loop(&pair.run);
+    return run_close(&pair.run, pair.status);
 }
 
 const struct command pair_command = {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "output.h"
@@ -90,9 +91,10 @@ int run_open(struct run *run, const struct common *common, void (*stop)(struct r
     return STATUS_OK;
 }
 
-int run_loop(struct run *run) {
+void run_loop(struct run *run) {
     int64_t r = eye_loop_run(run->loop, -1);
-    return r < 0 ? report_code((int)r, "loop") : STATUS_OK;
+    if (r < 0)
+        exit(output_end(report_code((int)r, eye_loop_engine(run->loop))));
 }
 
 void run_ended(struct run *run) {
@@ -103,7 +105,7 @@ int run_close(struct run *run, int status) {
     events_finish(&run->events);
     for (size_t i = 0; i < sizeof run->signals / sizeof run->signals[0]; i++)
         eye_cancel(run->loop, &run->signals[i]);
-    eye_loop_run(run->loop, -1);
+    run_loop(run);
     eye_loop_free(run->loop);
     events_close(&run->events);
     if (run->signum)

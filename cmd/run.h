@@ -22,8 +22,9 @@ struct run {
  * run_ended once it has stopped, then or by itself. Reports its errors; returns the exit status. */
 int run_open(struct run *run, const struct common *common, void (*stop)(struct run *run, int64_t grace_ns));
 
-/* Runs until run_ended. Returns the exit status of the loop itself. */
-int run_loop(struct run *run);
+/* Runs until run_ended. Where the engine fails, nothing that stands on it can end in good order: then it
+ * says so and the process ends. */
+void run_loop(struct run *run);
 void run_ended(struct run *run);
 
 /* Closes everything; does not return if a signal asked for the end. Returns status. */

@@ -351,8 +351,8 @@ static int sending_run(struct sending *s, const struct common *common) {
     s->run.events.one_shot = true;
     s->started_ns = eye_loop_now(s->run.loop);
     eye_dial(s->run.loop, &s->op, &s->out_endpoint, &s->dialled, out_opened);
-    status = run_loop(&s->run);
-    if (status == STATUS_OK && s->err.code && !s->run.signum)
+    run_loop(&s->run);
+    if (s->err.code && !s->run.signum)
         status = report(&s->err);
     return run_close(&s->run, status);
 }

@@ -239,10 +239,10 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
         stream_drop(from);
         struct eye_outcome outcome = {0};
         outcome_fail(&outcome, EYE_REASON_ERROR, -ENOMEM, f->opts.from->text);
+        if (f->opts.once)
+            *f->ret_outcome = outcome;
         if (peer)
             eye_peer_end(peer, &outcome);
-        else
-            *f->ret_outcome = outcome;
         return;
     }
     *j = (struct joint){.forward = f, .peer = peer, .from = from, .dialled = dialled};

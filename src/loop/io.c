@@ -155,9 +155,8 @@ static int64_t perform_connect(struct slot *slot, eye_op *op) {
             return -EBUSY;
         return r == -EINPROGRESS ? -EAGAIN : r;
     }
-    if (sys_poll_now(slot->fd, POLLOUT) == 0)
-        return -EAGAIN;
-    return sys_socket_error(slot->fd);
+    int ready = sys_poll_now(slot->fd, POLLOUT);
+    return ready == 0 ? -EAGAIN : ready < 0 ? ready : sys_socket_error(slot->fd);
 }
 
 static int64_t wait_for(const struct slot *slot, short events) {

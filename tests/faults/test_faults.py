@@ -1,0 +1,317 @@
+"""Every call that a relay, an upload, a download and a command make fails in its turn, as the kernel could
+make it fail: errors, short transfers, signals in between, no memory.
+
+Whatever happens, the outcome is the right bytes with status 0, or another status with a line that says
+why: no hang, no silence, no crash, and no wrong bytes with status 0. What came before a failure is the
+beginning of the right bytes. The calls are made to fail by a library that is preloaded, see fault.c.
+"""
+
+import collections
+import contextlib
+import errno
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from peers import listen_tcp, payload
+from processes import DEADLINE_S, eventually, shell_status
+
+pytestmark = [pytest.mark.faults, pytest.mark.not_sanitized]
+
+THERE, BACK = payload(150_000, 1), payload(120_000, 2)
+NUMBERS_MAX = 24  # of a call that is made often, this many of the times that it is made fail
+
+# What each call can fail with, by what it is for. "short": it moves one byte.
+FAULTS = {
+    "bytes": {
+        "recv": ("short", "EINTR", "EAGAIN", "ENOMEM", "ECONNRESET"),
+        "send": ("short", "EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPIPE"),
+        "read": ("short", "EINTR", "EAGAIN", "EIO"),
+        "write": ("short", "EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"),
+        "splice": ("short", "EINTR", "EAGAIN", "EINVAL", "ENOMEM", "EIO", "ENOSPC"),
+    },
+    "descriptors": {
+        "open": ("EMFILE", "ENFILE", "ENOMEM"),
+        "dup": ("EMFILE",),
+        "dup3": ("EMFILE", "EBUSY"),
+        "close": ("EIO", "EINTR"),
+        "pipe2": ("EMFILE", "ENFILE"),
+        "pipe size": ("EPERM",),
+        "eventfd": ("EMFILE", "ENOMEM"),
+        "socketpair": ("EMFILE", "ENFILE"),
+        "posix_spawn": ("EAGAIN", "ENOMEM"),
+        "waitid": ("EINTR",),
+    },
+    "sockets": {
+        "socket": ("EMFILE", "ENOBUFS", "ENOMEM", "EAFNOSUPPORT"),
+        "accept4": ("EINTR", "EAGAIN", "ECONNABORTED", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"),
+        "connect": ("ECONNREFUSED", "ETIMEDOUT", "EADDRNOTAVAIL", "ENETUNREACH", "EAGAIN"),
+        "bind": ("EADDRINUSE", "EACCES"),
+        "listen": ("EADDRINUSE",),
+        "setsockopt": ("ENOBUFS",),
+        "getsockname": ("ENOBUFS",),
+        "getpeername": ("ENOTCONN",),
+    },
+    "waiting": {
+        "epoll_create1": ("EMFILE", "ENOMEM"),
+        "epoll_ctl": ("ENOMEM", "ENOSPC"),
+        "epoll_wait": ("EINTR",),
+        "poll": ("EINTR", "ENOMEM"),
+        "select": ("EINTR", "ENOMEM"),
+    },
+    "memory": {
+        "malloc": ("ENOMEM",),
+        "calloc": ("ENOMEM",),
+        "realloc": ("ENOMEM",),
+    },
+}
+
+Outcome = collections.namedtuple("Outcome", "status err got want")
+Outcome.__doc__ = "What came of a run: got and want are the bytes that each receiver had, and should have."
+
+
+def library():
+    path = os.path.join(os.environ.get("SOCKEYE_BUILD", ""), "tests", "faults", "libfault.so")
+    if not os.path.exists(path):
+        pytest.skip("the library to preload was not built: see SOCKEYE_BUILD")
+    return path
+
+
+# ---- one run of each kind ----
+
+class Run:
+    """A sockeye with the library preloaded, and the peers that the scenario gives it."""
+
+    def __init__(self, sockeye, tmp_path, variables):
+        self.sockeye = sockeye
+        self.tmp_path = tmp_path
+        self.env = dict(os.environ, LC_ALL="C.UTF-8", LD_PRELOAD=library(), **variables)
+        self.got = {}
+        self._said = tmp_path / "said"
+        self._threads = []
+        self._sockets = []
+
+    def held(self, sock):
+        sock.settimeout(DEADLINE_S)
+        self._sockets.append(sock)
+        return sock
+
+    def start(self, *words, **options):
+        with self._said.open("wb") as stderr:
+            self.child = subprocess.Popen([self.sockeye, *words], env=self.env, stderr=stderr,
+                                          start_new_session=True, **options)
+
+    def said(self):
+        """Its lines on standard error, but for the one that says where it listens."""
+        lines = self._said.read_text(errors="replace").splitlines()
+        return [line for line in lines if "listening on" not in line]
+
+    def aside(self, work):
+        """Runs a peer's part; that its connection fails is no fault of the test."""
+        def run():
+            with contextlib.suppress(OSError):
+                work()
+        thread = threading.Thread(target=run)
+        thread.start()
+        self._threads.append(thread)
+        return thread
+
+    def converse(self, name, sock, data):
+        """A peer sends all of data and ends, and takes what comes; name is for what it gets."""
+        def send():
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+
+        def take():
+            pieces = self.got.setdefault(name, [])
+            while piece := sock.recv(65536):
+                pieces.append(piece)
+        self.aside(send)
+        return self.aside(take)
+
+    def accept(self, name, listener, data):
+        def run():
+            sock, _ = listener.accept()
+            self.converse(name, self.held(sock), data)
+        self.aside(run)
+
+    def _status(self, client):
+        """Its exit status. A server may have lost its client, tell so, and wait for another: then it is
+        told to end."""
+        deadline = time.monotonic() + DEADLINE_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return shell_status(self.child.wait(0.2))
+            if client and not client.is_alive() and self.said():
+                self.child.terminate()
+        self.child.kill()
+        self.child.wait()
+        return "hangs"
+
+    def end(self, want, client=None):
+        """Waits for its end; client is the peer's part without which a server waits for another."""
+        status = self._status(client)
+        for sock in self._sockets:  # wakes whoever still waits for a connection that never came
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:  # to which an accepted connection adds
+            thread.join()
+        for sock in self._sockets:
+            sock.close()
+        got = [b"".join(self.got.get(name, [])) for name in want]
+        return Outcome(status, "\n".join(self.said()), got, list(want.values()))
+
+
+def listening(run):
+    return run.held(listen_tcp())
+
+
+def at(listener):
+    return "tcp:127.0.0.1:%d" % listener.getsockname()[1]
+
+
+def relay(run, *options):
+    """Between a peer of a socket that was inherited, so that it can come before there is a server, and a
+    server."""
+    front, back = listen_tcp(), listening(run)
+    client = run.held(socket.create_connection(front.getsockname()))
+    run.accept("server", back, BACK)
+    run.start("relay", "--once", *options, f"fd:{front.fileno()}", at(back), pass_fds=[front.fileno()])
+    front.close()
+    taking = run.converse("client", client, THERE)
+    return run.end({"server": THERE, "client": BACK}, taking)
+
+
+def upload(run, *options):
+    server = listening(run)
+    source = run.tmp_path / "source"
+    source.write_bytes(THERE)
+    run.accept("server", server, b"")
+    with source.open("rb") as stdin:
+        run.start("connect", *options, at(server), stdin=stdin, stdout=subprocess.DEVNULL)
+    return run.end({"server": THERE})
+
+
+def download(run, *options):
+    path, copy = run.tmp_path / "s", run.tmp_path / "copy"
+    with copy.open("wb") as stdout:
+        run.start("listen", *options, f"unix:{path},rcvbuf=64k", stdin=subprocess.DEVNULL, stdout=stdout)
+    sock = run.held(socket.socket(socket.AF_UNIX))
+
+    def listens():
+        """Connects, or sees that there is nothing to connect to and never will be."""
+        try:
+            sock.connect(str(path))
+            return True
+        except (FileNotFoundError, ConnectionRefusedError):
+            return run.child.poll() is not None
+    eventually(listens, "a server, or its end")
+    taking = run.converse("client", sock, BACK)
+    outcome = run.end({"client": b""}, taking)
+    return outcome._replace(got=[*outcome.got, copy.read_bytes()], want=[*outcome.want, BACK])
+
+
+def command(run, *options, kind="exec"):
+    """A file through a command into a file."""
+    source, copy = run.tmp_path / "source", run.tmp_path / "copy"
+    source.write_bytes(THERE)
+    with source.open("rb") as stdin, copy.open("wb") as stdout:
+        run.start("connect", *options, f"{kind}:cat", stdin=stdin, stdout=stdout)
+    outcome = run.end({})
+    return outcome._replace(got=[copy.read_bytes()], want=[THERE])
+
+
+def pipes(run, *options):
+    return command(run, *options, kind="exec,pipes")
+
+
+COPIED = "--trace=/dev/null"  # which has to see the bytes, so that the kernel alone does not move them
+SCENARIOS = {
+    "relay": (relay,),
+    "relay-copied": (relay, COPIED),
+    "relay-poll": (relay, "--engine=poll"),
+    "relay-select": (relay, "--engine=select"),
+    "upload": (upload,),
+    "upload-copied": (upload, COPIED),
+    "download": (download,),
+    "download-copied": (download, COPIED),
+    "command": (command,),
+    "pipes": (pipes,),
+}
+
+
+def play(scenario, sockeye, tmp_path, variables):
+    work, *options = SCENARIOS[scenario]
+    return work(Run(sockeye, tmp_path, variables), *options)
+
+
+# ---- what may come of it ----
+
+def wrong(outcome):
+    """What is wrong with an outcome, or None."""
+    if outcome.status == "hangs":
+        return "it hangs"
+    if outcome.status >= 128 and outcome.status != 128 + signal.SIGTERM:
+        return f"it ends by signal {outcome.status - 128}"
+    for got, want in zip(outcome.got, outcome.want):
+        if not want.startswith(got):
+            return f"wrong bytes: {len(got)} for {len(want)}"
+    if outcome.status != 0 and not re.search("^sockeye: ", outcome.err, re.MULTILINE):
+        return f"status {outcome.status}, and not a word"
+    if outcome.status == 0 and outcome.got != outcome.want:
+        return f"status 0, and {[len(got) for got in outcome.got]} bytes"
+    return None
+
+
+def counts_of(sockeye, tmp_path, scenario):
+    """How often each call is made where none fails."""
+    counts = tmp_path / "counts"
+    outcome = play(scenario, sockeye, tmp_path, {"EYE_FAULT_COUNTS": str(counts)})
+    assert wrong(outcome) is None and outcome.status == 0, outcome
+    lines = counts.read_text(encoding="ascii").splitlines()
+    return {name: int(count) for name, count in (line.rsplit(" ", 1) for line in lines)}
+
+
+def numbers(count):
+    """Which of so many calls fail: all, or as many of the first as of the rest, evenly."""
+    if count <= NUMBERS_MAX:
+        return range(1, count + 1)
+    half = NUMBERS_MAX // 2
+    step = (count - half) / half
+    return [*range(1, half + 1), *(half + round(step * i) for i in range(1, half + 1))]
+
+
+@pytest.mark.parametrize("group", FAULTS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_each_call_fails_in_its_turn(sockeye, tmp_path, scenario, group):
+    counts = counts_of(sockeye, tmp_path, scenario)
+    found = []
+    for call, errors in FAULTS[group].items():
+        for number in numbers(counts.get(call, 0)):
+            for error in errors:
+                code = error if error == "short" else getattr(errno, error)
+                outcome = play(scenario, sockeye, tmp_path, {"EYE_FAULT": f"{call}:{number}:{code}"})
+                if said := wrong(outcome):
+                    found.append(f"{call}:{number}:{error}: {said}\n    {outcome.err}")
+                assert len(found) < 5, "\n".join(found)
+    assert not found, "\n".join(found)
+
+
+def test_every_call_is_made_by_one_of_them(sockeye, tmp_path):
+    made = set().union(*(counts_of(sockeye, tmp_path, scenario) for scenario in SCENARIOS))
+    assert {call for calls in FAULTS.values() for call in calls} <= made
+
+
+def test_a_fault_is_met(sockeye, tmp_path):
+    """The library does what it says, or all of the above would mean nothing."""
+    for call, number, code, status in (("splice", 2, errno.EIO, 1), ("connect", 1, errno.ECONNREFUSED, 4)):
+        outcome = play("upload", sockeye, tmp_path, {"EYE_FAULT": f"{call}:{number}:{code}"})
+        assert (outcome.status, wrong(outcome)) == (status, None), call
+    outcome = play("upload", sockeye, tmp_path, {})
+    assert (outcome.status, outcome.got) == (0, [THERE])
