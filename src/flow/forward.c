@@ -236,7 +236,7 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
     if (!j || !dialled) {
         free(j);
         free(dialled);
-        stream_drop(from);
+        stream_refuse(from);
         struct eye_outcome outcome = {0};
         outcome_fail(&outcome, EYE_REASON_ERROR, -ENOMEM, f->opts.from->text);
         if (f->opts.once)

@@ -133,7 +133,7 @@ static void peer_arrived(eye_server *server, eye_stream *stream) {
     eye_peer *peer = talk ? talk_new(stream) : calloc(1, sizeof *peer);
     if (!peer) {
         tell_pause(server, -ENOMEM);
-        stream_drop(stream);
+        stream_refuse(stream);
         return;
     }
     peer->kind = talk ? PEER_TALK : PEER_STREAM;
