@@ -369,7 +369,7 @@ static void joints_stop(eye_forward *f) {
 
 static void grace_done(eye_op *op, int64_t result) {
     eye_forward *f = eye_container_of(op, eye_forward, grace_op);
-    if (result == 0)
+    if (result != -ECANCELED) /* also where the time cannot be measured (-ENOMEM) */
         joints_stop(f);
     forward_settle(f);
 }

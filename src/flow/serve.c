@@ -297,7 +297,7 @@ static bool server_busy(const eye_server *server) {
 
 static void grace_done(eye_op *op, int64_t result) {
     eye_server *server = eye_container_of(op, eye_server, grace_op);
-    if (result == 0)
+    if (result != -ECANCELED) /* also where the time cannot be measured (-ENOMEM) */
         peers_end(server);
     server_settle(server);
 }
