@@ -184,6 +184,19 @@ static void eof_close_delivers(eye_loop *loop) {
     join_ends(0, EYE_REASON_END);
 }
 
+static void eof_close_stuck(eye_loop *loop) {
+    /* A reader that takes nothing more is not waited for: nothing that was taken is undelivered. */
+    joined.opts = (struct eye_relay_opts){.side[1].eof = EYE_EOF_CLOSE};
+    join(loop, END_TCP, END_PIPES);
+    uint8_t *data = suite_pattern(16 * BYTES);
+    ssize_t n, stuck = 0;
+    while ((n = write(joined.far[0].out, data, 16 * BYTES)) > 0 || stuck++ < 20)
+        eye_loop_run(loop, NS_PER_MS);
+    far_finish(1);
+    join_ends(0, EYE_REASON_END);
+    free(data);
+}
+
 static void eof_wait(eye_loop *loop) {
     joined.opts = (struct eye_relay_opts){.side[0] = {.eof = EYE_EOF_WAIT, .wait_ns = 100 * NS_PER_MS}};
     join(loop, END_TCP, END_TCP);
@@ -324,6 +337,7 @@ static const struct suite_case cases[] = {
     {"a reader leaves and the other way goes on", reader_leaves},
     {"at its end, close", eof_close},
     {"at its end, close, and what was taken is delivered", eof_close_delivers},
+    {"at its end, close, though a reader takes nothing more", eof_close_stuck},
     {"at its end, wait while something comes", eof_wait},
     {"idle for too long", idle},
     {"cancelled in its first turns", cancelled},
