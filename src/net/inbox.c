@@ -215,11 +215,12 @@ int64_t inbox_accept(struct slot *slot, const struct eye_endpoint *e, struct lis
 }
 
 void inbox_abandon(struct list *peers) {
-    while (!list_empty(peers)) {
-        struct inbox *inbox = eye_container_of(peers->next, struct inbox, node);
-        if (inbox->stream)
-            list_remove(&inbox->node);
-        else
+    struct list *next;
+    for (struct list *at = peers->next; at != peers; at = next) {
+        next = at->next;
+        struct inbox *inbox = eye_container_of(at, struct inbox, node);
+        list_remove(at);
+        if (!inbox->stream)
             inbox_free(inbox);
     }
 }
