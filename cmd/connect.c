@@ -107,8 +107,8 @@ static const struct option_row option_send = {
     0,
     OPTION_STRING,
     "TEXT",
-    "send TEXT instead of standard input; {time}, {n} (which time it is), \\n, \\r, \\t, \\\\ and "
-    "\\xHH are filled in",
+    "send TEXT instead of standard input; {time}, {n} (which time it is) and C's backslash "
+    "escapes are filled in",
     .offset = offsetof(struct connect_options, send)};
 static const struct option_row option_every = {"every",
                                                0,
