@@ -47,7 +47,7 @@ static void dialled(eye_op *op, int64_t result) {
 
 int main(int argc, char **argv) {
     struct eye_dialled dial;
-    struct eye_endpoint endpoint;
+    static struct eye_endpoint endpoint; /* for as long as the program runs */
     struct eye_err err;
     eye_op op = {.user = &dial};
 
