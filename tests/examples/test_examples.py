@@ -295,3 +295,16 @@ def test_unix_echo(example, peers, tmp_path):
     assert server.stdout.endswith(b"ended in good order\n")
     assert not path.exists()
     assert second.stdout == b""
+
+
+def test_relay(example, peers):
+    echo = example("06-tcp-echo", "tcp:127.0.0.1:0")
+    relay = example("relay", "tcp:127.0.0.1:0", f"127.0.0.1:{port_of(echo)}")
+    talk(peers, "127.0.0.1", port_of(relay))
+    relay.wait_stdout(r"peer 1: 22 bytes to, 22 back, end\n")
+    assert relay.stop(signal.SIGINT) == 0
+
+
+def test_relay_without_its_words(run_example):
+    status, _, said = run_example("relay", "127.0.0.1:1")
+    assert (status, said) == (2, "usage: relay FROM TO\n")
