@@ -134,7 +134,9 @@ static enum tour_mark pair_duplex(struct tour_step *step) {
 static enum tour_mark pair_dialogue(struct tour_step *step) {
     return step_shown(
         step, 0, WANTS("Hi! Parent! 100\n", "that was the end\n"),
-        SOCKEYE("pair", "for i in $(seq 100); do echo \"Hi! Child! $i\"; read x; done; echo \"$x\" >&2",
+        SOCKEYE("pair",
+                "until [ \"$x\" = \"Hi! Parent! 100\" ]; do echo \"Hi! Child! $((i += 1))\"; read x; done; "
+                "echo \"$x\" >&2",
                 "while read x; do echo \"Hi! Parent! ${x##* }\"; done; echo that was the end >&2"));
 }
 
