@@ -106,6 +106,60 @@ static enum tour_mark framework(struct tour_step *step) {
     return step_marked(step, TOUR_SKIPPED, "a call of the library, eye_serve: see examples/");
 }
 
+static enum tour_mark udp_echo(struct tour_step *step) {
+    char address[EYE_ADDR_TEXT_MAX], endpoint[EYE_ADDR_TEXT_MAX + 8];
+    struct child *peers[2];
+
+    if (!step_serve(step, address, sizeof address, SOCKEYE("echo", "udp:127.0.0.1:0")))
+        return TOUR_FAILED;
+    snprintf(endpoint, sizeof endpoint, "udp:%s", address);
+    for (int i = 0; i < 2; i++) {
+        peers[i] = step_start(step, SOCKEYE("connect", endpoint, "--eof", "close"));
+        if (!peers[i])
+            return TOUR_FAILED;
+    }
+    return step_says(step, peers[0], "one\n") && step_says(step, peers[1], "two\n") &&
+                   step_says(step, peers[0], "three\n") && step_ends(step, peers[0]) &&
+                   step_ends(step, peers[1])
+               ? TOUR_OK
+               : TOUR_FAILED;
+}
+
+static enum tour_mark udp_framework(struct tour_step *step) {
+    return step_marked(step, TOUR_SKIPPED, "a call of the library, eye_serve: see examples/");
+}
+
+/* What a sender sends three times comes to somebody who listens. */
+static enum tour_mark udp_sent(struct tour_step *step, const char *listens, const char *to,
+                               const char *options) {
+    char address[EYE_ADDR_TEXT_MAX], endpoint[EYE_ADDR_TEXT_MAX + 16];
+    struct child *listener = step_serve(step, address, sizeof address, SOCKEYE("listen", listens));
+    struct target target;
+    enum tour_mark mark;
+
+    if (!listener)
+        return TOUR_FAILED;
+    target_at(&target, address);
+    snprintf(endpoint, sizeof endpoint, "udp:%s:%s%s", to, target.port, options);
+    mark = step_shown(step, 0, WANTS(""),
+                      SOCKEYE("connect", endpoint, "--send", "Hello {n} at {time}\\n", "--every", "100ms",
+                              "--count", "3", "--eof", "close"));
+    if (mark == TOUR_OK && !child_await(&listener->out, "Hello 3 at"))
+        mark = step_marked(step, TOUR_FAILED, "not all of them came");
+    fputs(listener->out.data, step->log);
+    return mark;
+}
+
+static enum tour_mark udp_sender(struct tour_step *step) {
+    return udp_sent(step, "udp:127.0.0.1:0", "127.0.0.1", "");
+}
+
+static enum tour_mark udp_broadcast(struct tour_step *step) {
+    enum tour_mark mark = step_shown(step, 4, WANTS("needs the option broadcast"),
+                                     SOCKEYE("connect", "udp:127.255.255.255:5566", "--send", "x"));
+    return mark == TOUR_OK ? udp_sent(step, "udp:0.0.0.0:0", "127.255.255.255", ",broadcast") : mark;
+}
+
 static enum tour_mark unix_socket(struct tour_step *step) {
     char address[EYE_ADDR_TEXT_MAX], endpoint[160];
     struct target target = {0};
@@ -293,6 +347,10 @@ const struct tour_recipe tour_recipes[] = {
     {7, "TCP echo on IPv6", echo_ipv6},
     {8, "one socket for both families", echo_both},
     {9, "TCP echo by a server framework", framework},
+    {12, "UDP echo", udp_echo},
+    {13, "UDP echo by a server framework", udp_framework},
+    {14, "UDP sender", udp_sender},
+    {15, "UDP broadcast", udp_broadcast},
     {16, "Unix domain socket", unix_socket},
     {17, "duplex between two processes", pair_duplex},
     {19, "asynchronous TCP by select", echo_select},

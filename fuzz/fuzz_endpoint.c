@@ -22,12 +22,15 @@ static void check_endpoint(const char *text) {
     }
     MUST(same(endpoint.text, text));
     MUST(eye_scheme_name(endpoint.scheme));
-    MUST((endpoint.scheme == EYE_TCP) == (endpoint.host && endpoint.port && endpoint.port[0]));
+    bool has_port = endpoint.scheme == EYE_TCP || endpoint.scheme == EYE_UDP;
+    MUST(has_port == (endpoint.host && endpoint.port && endpoint.port[0]));
     bool has_path = endpoint.scheme == EYE_UNIX || endpoint.scheme == EYE_EXEC || endpoint.scheme == EYE_FILE;
     MUST(has_path == (endpoint.path && endpoint.path[0]));
     MUST(endpoint.fd >= 0 && (endpoint.fd == 0 || endpoint.scheme == EYE_FD));
-    MUST(endpoint.any_host || endpoint.scheme != EYE_TCP || endpoint.host[0]);
+    MUST(endpoint.any_host || !has_port || endpoint.host[0]);
     MUST(endpoint.timeout_ns > 0 && endpoint.idle_ns >= 0 && endpoint.peers_max >= 0);
+    MUST(!(endpoint.join || endpoint.ttl || endpoint.broadcast) || endpoint.scheme == EYE_UDP);
+    MUST(endpoint.ttl >= 0 && endpoint.ttl <= 255);
     MUST(endpoint.allow_count <= EYE_CIDR_MAX && endpoint.deny_count <= EYE_CIDR_MAX);
     MUST(endpoint.mode <= 0777);
     MUST(same(endpoint.host, again.host) && same(endpoint.port, again.port) &&

@@ -105,7 +105,7 @@ EYE_API void eye_peer_set_user(eye_peer *peer, void *user);
 EYE_API void *eye_peer_user(const eye_peer *peer);
 EYE_API int eye_peer_addr(const eye_peer *peer, struct eye_addr *ret_addr);
 
-/* From inside data: answers with a copy of buf. */
+/* From inside data: answers with a copy of buf; a datagram may be answered 16 times. */
 EYE_API void eye_peer_send(eye_peer *peer, const void *buf, size_t size);
 
 /* How a stream handler's peer went; bytes and path as in the event. */

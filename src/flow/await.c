@@ -44,7 +44,7 @@ static void accept_done(eye_op *op, int64_t result) {
     if (result == -ECANCELED)
         return;
     if (result == 0 && !admitted(await, port->accepted))
-        stream_drop(port->accepted);
+        stream_refuse(port->accepted);
     else if (result == 0 && !await->tail)
         port->spare = true;
     else if (await->tail)
@@ -113,7 +113,7 @@ struct await *await_free(struct await *await) {
     for (size_t i = 0; i < await->port_count; i++) {
         eye_listener_free(await->ports[i].listener);
         if (await->ports[i].spare)
-            stream_drop(await->ports[i].accepted);
+            stream_refuse(await->ports[i].accepted);
     }
     free(await);
     return NULL;

@@ -91,7 +91,7 @@ void children_kill(struct children *c, int signum) {
 
 static void kill_done(eye_op *op, int64_t result) {
     struct children *c = eye_container_of(op, struct children, kill_op);
-    if (result == 0)
+    if (result != -ECANCELED) /* also where the time cannot be measured (-ENOMEM) */
         children_kill(c, SIGKILL);
     children_settle(c);
 }

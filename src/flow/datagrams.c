@@ -3,7 +3,9 @@
  * A batch is received, each datagram in it is told in its order, the answers are gathered in a batch and
  * sent, then the next is received. Where the kernel has joined the datagrams of one sender (UDP_GRO), they
  * are told one by one, and answers that lie one behind the other in memory, of one size and to one peer, are
- * joined again (UDP_SEGMENT). No peer has a state here, so none can fill the memory. */
+ * joined again (UDP_SEGMENT). Joined datagrams can be many more than a batch of answers holds, so what was
+ * received is told in as many steps as that takes, each sent before the next. No peer has a state here, so
+ * none can fill the memory. */
 #include "flow/datagrams.h"
 
 #include <errno.h>
@@ -17,19 +19,23 @@
 #define UDP_GRO 104 /* linux/udp.h, since Linux 5.0 */
 #endif
 
+#define ANSWERS_EACH 16 /* there is room for so many whenever a datagram is told */
+
 struct datagram_service {
     struct slot *slot;
     struct datagram_client client;
     eye_op op;
+    size_t at, at_byte;             /* of what was received, what is told next */
     const struct datagram *current; /* the one that is being told */
-    bool joined;                    /* the kernel joins datagrams here */
-    size_t copies;                  /* of answers that lie elsewhere than in buffer */
+    bool telling, stopped;
+    bool joined;   /* the kernel joins datagrams here */
+    size_t copies; /* of answers that lie elsewhere than in buffer */
     uint8_t *copied[BATCH_MAX];
     struct batch received, answers;
     uint8_t buffer[BATCH_MAX * DATAGRAM_BYTES];
 };
 
-static void receive(struct datagram_service *s);
+static void go_on(struct datagram_service *s);
 
 static void ended(struct datagram_service *s) {
     s->client.ended(s->client.user);
@@ -46,20 +52,26 @@ static void send_done(eye_op *op, int64_t result) {
     if (result == -ECANCELED)
         ended(s);
     else
-        receive(s);
+        go_on(s);
 }
 
-static void tell(struct datagram_service *s, const struct datagram *d) {
-    size_t step = d->segment_bytes ? d->segment_bytes : d->size;
-    size_t at = 0;
-    if (!s->client.admits(s->client.user, &d->peer))
-        return;
-    s->current = d;
-    do {
-        size_t size = MIN(step, d->size - at);
-        s->client.datagram(s->client.user, (struct eye_bytes){.data = d->data + at, .size = size});
-        at += size;
-    } while (at < d->size);
+/* Tells what came, as long as there is room for its answers. */
+static void tell(struct datagram_service *s) {
+    s->telling = true;
+    while (s->at < s->received.count && s->answers.count <= BATCH_MAX - ANSWERS_EACH && !s->stopped) {
+        const struct datagram *d = s->current = &s->received.list[s->at];
+        size_t left = d->size - s->at_byte;
+        size_t size = d->segment_bytes ? MIN(d->segment_bytes, left) : left;
+        if (s->client.admits(s->client.user, &d->peer))
+            s->client.datagram(s->client.user,
+                               (struct eye_bytes){.data = d->data + s->at_byte, .size = size});
+        s->at_byte += size;
+        if (s->at_byte == d->size) {
+            s->at++;
+            s->at_byte = 0;
+        }
+    }
+    s->telling = false;
 }
 
 static void recv_done(eye_op *op, int64_t result) {
@@ -68,17 +80,23 @@ static void recv_done(eye_op *op, int64_t result) {
         ended(s);
         return;
     }
-    s->answers.count = 0;
-    for (size_t i = 0; result > 0 && i < s->received.count; i++)
-        tell(s, &s->received.list[i]);
-    if (s->answers.count > 0)
-        io_send_batch(s->slot, &s->op, &s->answers, send_done);
-    else
-        receive(s); /* also after an error, which some datagram sent earlier has met on its way */
+    s->at = s->at_byte = 0;
+    if (result < 0) /* which some datagram sent earlier has met on its way */
+        s->received.count = 0;
+    go_on(s);
 }
 
-static void receive(struct datagram_service *s) {
-    io_recv_batch(s->slot, &s->op, &s->received, s->buffer, recv_done);
+static void go_on(struct datagram_service *s) {
+    s->answers.count = 0;
+    tell(s);
+    if (s->stopped) {
+        forget_copies(s);
+        ended(s);
+    } else if (s->answers.count > 0) {
+        io_send_batch(s->slot, &s->op, &s->answers, send_done);
+    } else {
+        io_recv_batch(s->slot, &s->op, &s->received, s->buffer, recv_done);
+    }
 }
 
 /* Appends to the last answer what lies right behind it and may go with it in one piece. */
@@ -106,7 +124,7 @@ void datagrams_answer(struct datagram_service *s, const void *data, size_t size)
     if (lies_in_buffer(s, from, size) && join_answer(s, from, size))
         return;
     if (s->answers.count == BATCH_MAX)
-        return; /* more answers than datagrams: dropped, as a full socket buffer drops them */
+        return; /* more than ANSWERS_EACH: dropped, as a full socket buffer drops them */
     if (!lies_in_buffer(s, from, size)) {
         uint8_t *copy = malloc(MAX(size, (size_t)1));
         if (!copy)
@@ -134,7 +152,11 @@ struct datagram_service *datagrams_new(eye_listener *listener, const struct data
 }
 
 void datagrams_start(struct datagram_service *s) {
-    receive(s);
+    go_on(s);
+}
+
+void datagrams_stop(struct datagram_service *s) {
+    s->stopped = true;
 }
 
 const struct eye_addr *datagrams_peer(const struct datagram_service *s) {
@@ -142,7 +164,7 @@ const struct eye_addr *datagrams_peer(const struct datagram_service *s) {
 }
 
 bool datagrams_busy(const struct datagram_service *s) {
-    return eye_op_pending(&s->op);
+    return s->telling || eye_op_pending(&s->op);
 }
 
 struct datagram_service *datagrams_free(struct datagram_service *s) {

@@ -18,7 +18,9 @@ struct datagram_client {
 /* To serve the listener's datagrams in batches, from datagrams_start on. NULL where memory is short. */
 struct datagram_service *datagrams_new(eye_listener *listener, const struct datagram_client *client);
 void datagrams_start(struct datagram_service *service);
-/* From inside datagram: answers its sender, from the address that it came to. */
+/* Before the listener is freed, maybe from inside datagram: nothing more is told. */
+void datagrams_stop(struct datagram_service *service);
+/* From inside datagram: answers its sender, from the address that it came to; at least 16 times. */
 void datagrams_answer(struct datagram_service *service, const void *data, size_t size);
 bool datagrams_busy(const struct datagram_service *service);
 /* The sender of the datagram that is being told. */

@@ -244,7 +244,7 @@ static void joint_start(eye_forward *f, eye_peer *peer, eye_stream *from) {
     if (!j || !dialled) {
         free(j);
         free(dialled);
-        stream_drop(from);
+        stream_refuse(from);
         struct eye_outcome outcome = {0};
         outcome_fail(&outcome, EYE_REASON_ERROR, -ENOMEM, f->opts.from->text);
         if (f->opts.once)
@@ -377,7 +377,7 @@ static void joints_stop(eye_forward *f) {
 
 static void grace_done(eye_op *op, int64_t result) {
     eye_forward *f = eye_container_of(op, eye_forward, grace_op);
-    if (result == 0)
+    if (result != -ECANCELED) /* also where the time cannot be measured (-ENOMEM) */
         joints_stop(f);
     forward_settle(f);
 }

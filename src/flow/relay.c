@@ -70,6 +70,7 @@ static eye_stream *way_to(const struct way *w) {
 }
 
 static void way_next(struct way *w);
+static void sink_ready_done(eye_op *op, int64_t result);
 static void relay_settle(eye_relay *relay);
 
 /* ---- how it ends ---- */
@@ -235,9 +236,11 @@ static void way_eof(struct way *w) {
     case EYE_EOF_HALF:
         break;
     case EYE_EOF_CLOSE:
-        /* Bytes that were taken the other way are still delivered: only a receive is cancelled. */
+        /* Bytes that were taken the other way are still delivered: only what holds none is cancelled, a
+         * receive, or waiting for a full pipe to take some. */
         relay->closing = true;
-        if (!other->ended && eye_op_pending(&other->op) && op_of(&other->op)->kind->way == EYE_IN)
+        if (!other->ended && eye_op_pending(&other->op) &&
+            (op_of(&other->op)->kind->way == EYE_IN || op_of(&other->op)->done == sink_ready_done))
             eye_cancel(relay->loop, &other->op);
         break;
     case EYE_EOF_WAIT:
@@ -432,7 +435,7 @@ static void sink_ready_done(eye_op *op, int64_t result) {
     struct way *w = eye_container_of(op, struct way, op);
     if (!way_goes_on(w))
         return;
-    if (result < 0)
+    if (result < 0 && !(result == -ECANCELED && w->relay->closing))
         way_sink_failed(w, result);
     else
         way_next(w);

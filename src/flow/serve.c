@@ -133,7 +133,7 @@ static void peer_arrived(eye_server *server, eye_stream *stream) {
     eye_peer *peer = talk ? talk_new(stream) : calloc(1, sizeof *peer);
     if (!peer) {
         tell_pause(server, -ENOMEM);
-        stream_drop(stream);
+        stream_refuse(stream);
         return;
     }
     peer->kind = talk ? PEER_TALK : PEER_STREAM;
@@ -297,7 +297,7 @@ static bool server_busy(const eye_server *server) {
 
 static void grace_done(eye_op *op, int64_t result) {
     eye_server *server = eye_container_of(op, eye_server, grace_op);
-    if (result == 0)
+    if (result != -ECANCELED) /* also where the time cannot be measured (-ENOMEM) */
         peers_end(server);
     server_settle(server);
 }
@@ -325,6 +325,8 @@ void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done 
     server->stopping = true;
     server->stop_op = op;
     for (size_t i = 0; i < server->port_count; i++) {
+        if (server->ports[i].datagrams)
+            datagrams_stop(server->ports[i].datagrams);
         server->ports[i].listener = eye_listener_free(server->ports[i].listener);
         eye_cancel(server->serving.loop, &server->ports[i].pause_op);
     }

@@ -41,23 +41,28 @@ static void prepare_recv(struct msghdr *msg, struct message *message, struct dat
 /* The local address to answer from. For IPv4 the kernel names one of its own even where the datagram came
  * to a broadcast or multicast address (ip(7), ipi_spec_dst); for IPv6 such a one is left to the kernel. */
 static void read_control(const struct msghdr *msg, struct datagram *d) {
-    d->local.len = 0;
+    d->local.len = d->to.len = 0;
+    d->group = false;
     d->segment_bytes = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR((struct msghdr *)(uintptr_t)msg, c)) {
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);
             d->local = (struct eye_addr){.len = sizeof d->local.u.in, .u.in.sin_family = AF_INET};
+            d->to = d->local;
             d->local.u.in.sin_addr = info.ipi_spec_dst;
+            d->to.u.in.sin_addr = info.ipi_addr;
+            d->group = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
         } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);
-            if (IN6_IS_ADDR_MULTICAST(&info.ipi6_addr))
-                continue;
-            d->local = (struct eye_addr){.len = sizeof d->local.u.in6, .u.in6.sin6_family = AF_INET6};
-            d->local.u.in6.sin6_addr = info.ipi6_addr;
-            if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
-                d->local.u.in6.sin6_scope_id = info.ipi6_ifindex;
+            d->to = (struct eye_addr){.len = sizeof d->to.u.in6, .u.in6.sin6_family = AF_INET6};
+            d->to.u.in6.sin6_addr = info.ipi6_addr;
+            if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) || IN6_IS_ADDR_MC_LINKLOCAL(&info.ipi6_addr))
+                d->to.u.in6.sin6_scope_id = info.ipi6_ifindex;
+            d->group = IN6_IS_ADDR_MULTICAST(&info.ipi6_addr);
+            if (!d->group)
+                d->local = d->to;
         } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
             int segment;
             memcpy(&segment, CMSG_DATA(c), sizeof segment);

@@ -17,7 +17,9 @@ struct datagram {
     size_t size;
     size_t segment_bytes;  /* above 0: datagrams of this size, the last perhaps shorter, in one piece */
     struct eye_addr peer;  /* len 0: none (a connected or an unnamed peer) */
-    struct eye_addr local; /* len 0: unknown; the port does not count */
+    struct eye_addr local; /* to answer from; len 0: unknown; the port does not count */
+    struct eye_addr to;    /* received ones: where it was sent to, the same or a group's; len 0: unknown */
+    bool group;            /* it was sent to a broadcast or multicast address */
 };
 
 struct batch {

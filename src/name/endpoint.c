@@ -251,7 +251,7 @@ static int path_read(struct parse *parse, size_t at, bool options_before, size_t
 
 static int unix_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
     (void)scheme_said;
-    size_t end;
+    size_t end = at;
     int r = path_read(parse, at, options_before, &end);
     if (r < 0)
         return r;
@@ -265,7 +265,7 @@ static int unix_read(struct parse *parse, bool scheme_said, size_t at, bool opti
 
 static int file_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
     (void)scheme_said;
-    size_t end;
+    size_t end = at;
     int r = path_read(parse, at, options_before, &end);
     return r < 0 ? r : options_tail(parse, end);
 }

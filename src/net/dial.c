@@ -273,7 +273,11 @@ static void deadline_done(eye_op *op, int64_t result) {
     struct dial *d = eye_container_of(op, struct dial, deadline_op);
     if (!dial_goes_on(d))
         return;
-    (void)result;
+    if (result < 0) {
+        d->result = (int)result;
+        dial_fail(d);
+        return;
+    }
     err_set(&d->ret->err, EYE_EDEADLINE, EYE_FAIL_DEADLINE, "%s: no connection within %g s",
             d->endpoint->text, (double)d->endpoint->timeout_ns / (double)NS_PER_S);
     dial_over(d, EYE_EDEADLINE);

@@ -102,7 +102,7 @@ static int by_terminal(eye_loop *loop, const char *command, eye_stream **ret_str
 
 static int exec_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **ret_stream,
                      struct eye_err *reterr) {
-    eye_child *child;
+    eye_child *child = NULL;
     int r = e->pty     ? by_terminal(loop, e->path, ret_stream, &child)
             : e->pipes ? by_pipes(loop, e->path, ret_stream, &child)
                        : by_socketpair(loop, e->path, ret_stream, &child);

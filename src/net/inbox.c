@@ -4,7 +4,10 @@
  * a socket is made for this peer alone, bound to the address that its first datagram came to and connected
  * to it: from then on the kernel sorts its datagrams out by itself, and everything that works on streams
  * works on it. Until connect(2) has taken effect, more of them may have come to the listening socket, so
- * that is emptied once more; and the inbox is read before the socket. Thus order is kept.
+ * that is emptied once more; and the inbox is read before the socket. Thus order is kept. Where the first
+ * datagram came to a broadcast or multicast address the socket is bound to that, and the kernel then answers
+ * from an address of the interface. Of what comes to such an address every socket gets a copy, and the
+ * listener's is passed over once the peer has its own.
  *
  * While nobody accepts, nothing is taken from the listening socket, whose buffer has its bound. */
 #include "net/inbox.h"
@@ -31,7 +34,7 @@ static struct inbox *inbox_new(const struct datagram *first) {
     if (!inbox)
         return NULL;
     inbox->peer = first->peer;
-    inbox->local = first->local;
+    inbox->local = first->to;
     inbox->end = &inbox->first;
     return inbox;
 }
@@ -161,8 +164,8 @@ static size_t strangers(const struct list *peers) {
     return count;
 }
 
-/* Puts what has come into the inboxes. */
-static void drain(struct slot *slot, struct list *peers) {
+/* Puts what has come into the inboxes; made is the one whose socket is new, or NULL. */
+static void drain(struct slot *slot, struct list *peers, const struct inbox *made) {
     size_t room = STRANGERS_MAX - MIN(strangers(peers), (size_t)STRANGERS_MAX);
     for (int i = 0; i < DRAIN_MAX; i++) {
         struct datagram d;
@@ -176,7 +179,8 @@ static void drain(struct slot *slot, struct list *peers) {
             list_append(peers, &inbox->node);
             room--;
         }
-        if (inbox)
+        bool copy = inbox && inbox->stream && inbox != made && d.group;
+        if (inbox && !copy)
             inbox_add(inbox, d.data, d.size);
     }
 }
@@ -196,7 +200,7 @@ static bool scarce(int code) {
 int64_t inbox_accept(struct slot *slot, const struct eye_endpoint *e, struct list *peers,
                      eye_stream **ret_stream) {
     if (!first_stranger(peers))
-        drain(slot, peers);
+        drain(slot, peers, NULL);
     struct inbox *inbox = first_stranger(peers);
     if (!inbox)
         return -EAGAIN;
@@ -205,17 +209,18 @@ int64_t inbox_accept(struct slot *slot, const struct eye_endpoint *e, struct lis
         inbox_free(inbox);
     if (r < 0)
         return r;
-    drain(slot, peers);
+    drain(slot, peers, inbox);
     *ret_stream = inbox->stream;
     return 0;
 }
 
 void inbox_abandon(struct list *peers) {
-    while (!list_empty(peers)) {
-        struct inbox *inbox = eye_container_of(peers->next, struct inbox, node);
-        if (inbox->stream)
-            list_remove(&inbox->node);
-        else
+    struct list *next;
+    for (struct list *at = peers->next; at != peers; at = next) {
+        next = at->next;
+        struct inbox *inbox = eye_container_of(at, struct inbox, node);
+        list_remove(at);
+        if (!inbox->stream)
             inbox_free(inbox);
     }
 }

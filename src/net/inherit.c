@@ -51,7 +51,7 @@ static bool worth_reopening(int fd) {
 }
 
 int inherit_way(int fd, enum eye_way way, unsigned *ret_flags) {
-    unsigned flags;
+    unsigned flags = 0;
     int r = inherit_flags(fd, &flags);
     if (r < 0)
         return r;

@@ -140,6 +140,7 @@ static int64_t perform_accept(struct slot *slot, eye_op *op) {
     unsigned flags = listener->scheme->slot_flags(listener->endpoint, (int)fd);
     int r = stream_new(slot->loop, (int)fd, flags, &stream);
     if (r < 0) {
+        sys_set_reset((int)fd); /* as stream_refuse does */
         close((int)fd);
         return r;
     }

@@ -33,6 +33,9 @@ int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_str
 int stream_new_two(eye_loop *loop, const int fds[2], const unsigned slot_flags[2], eye_stream **ret_stream);
 /* Closes and frees a stream that has no operation pending. */
 void stream_drop(eye_stream *stream);
+/* The same, of a peer that will not be served: over TCP it sees a reset, which it cannot take for an
+ * answer's orderly end. */
+void stream_refuse(eye_stream *stream);
 
 /* The file that bind made, to be recognised at the end. */
 struct bound {

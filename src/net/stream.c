@@ -6,6 +6,7 @@
 
 #include "net/inbox.h"
 #include "net/net.h"
+#include "sys/sys.h"
 
 int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream) {
     eye_stream *stream = calloc(1, sizeof *stream + sizeof stream->slot[0]);
@@ -56,6 +57,12 @@ void stream_drop(eye_stream *stream) {
     stream_close_fds(stream);
 }
 
+void stream_refuse(eye_stream *stream) {
+    for (int i = 0; i <= stream->two; i++)
+        sys_set_reset(stream->slot[i].fd);
+    stream_drop(stream);
+}
+
 void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *done) {
     assert(size > 0);
     if (stream->has_inbox && inbox_receive(stream->u.inbox, stream->slot[0].loop, op, NULL, buf, size, done))
@@ -98,9 +105,8 @@ void eye_close(eye_stream *stream, eye_op *op, eye_done *done) {
 }
 
 void eye_abort(eye_stream *stream, eye_op *op, eye_done *done) {
-    const struct linger now = {.l_onoff = 1};
     for (int i = 0; i <= stream->two; i++)
-        setsockopt(stream->slot[i].fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        sys_set_reset(stream->slot[i].fd);
     if (stream->has_child)
         eye_child_kill(stream->u.child, SIGHUP);
     eye_close(stream, op, done);

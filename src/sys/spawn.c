@@ -39,7 +39,7 @@ int sys_spawn(const char *command, const struct spawn_io *io, pid_t *ret_pid) {
     posix_spawnattr_setflags(&attr, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                             (io->terminal ? POSIX_SPAWN_SETSID : 0)));
     char *argv[] = {"sh", "-c", (char *)command, NULL};
-    pid_t pid;
+    pid_t pid = -1;
     if (r == 0)
         r = -posix_spawn(&pid, "/bin/sh", &actions, &attr, argv, environ);
     posix_spawn_file_actions_destroy(&actions);

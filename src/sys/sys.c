@@ -100,6 +100,11 @@ int sys_set_int(int fd, int level, int name, int value) {
     return setsockopt(fd, level, name, &value, sizeof value) < 0 ? -errno : 0;
 }
 
+void sys_set_reset(int fd) {
+    const struct linger now = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
 int sys_socket_error(int fd) {
     int error = 0;
     socklen_t len = sizeof error;

@@ -41,6 +41,8 @@ int sys_socket(int family, int type, int protocol);
 int sys_poll_now(int fd, short events);
 /* setsockopt(2) of an int. */
 int sys_set_int(int fd, int level, int name, int value);
+/* Closing fd will be seen as a reset over TCP, and as no orderly end (SO_LINGER of zero, socket(7)). */
+void sys_set_reset(int fd);
 /* SO_ERROR, as a negative code or 0. */
 int sys_socket_error(int fd);
 /* Whether the next byte of a TCP socket is urgent (sockatmark(3)). */

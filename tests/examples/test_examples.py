@@ -71,6 +71,13 @@ def hold_dialogues(peers, port):
     assert big.stdout == data
 
 
+def udp_socket(host="127.0.0.1"):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.settimeout(20)
+    sock.bind((host, 0))
+    return sock
+
+
 def needs_ipv6():
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
@@ -231,6 +238,44 @@ def test_an_endpoint_that_is_wrong(run_example):
     status, out, err = run_example("06-tcp-echo", "tcq:127.0.0.1:0")
     assert (status, out) == (1, "")
     assert "tcq" in err
+
+
+# ---- rows 12 to 15: UDP ----
+
+@pytest.mark.parametrize("name", ["12-udp-echo", "13-udp-framework"])
+def test_udp_echo(example, peers, name):
+    server = example(name, "udp:127.0.0.1:0")
+    port = port_of(server)
+    nc = peers.nc("-u", "127.0.0.1", port)
+    for line in ("Hello World\n", "and again\n"):
+        nc.send(line)
+        nc.wait_stdout(f"{line}$")
+    with udp_socket() as one, udp_socket() as two:
+        for data in (b"1", b"", b"x" * 65507):
+            for sock in (one, two):
+                sock.sendto(data, ("127.0.0.1", port))
+            assert one.recv(65536) == two.recv(65536) == data
+    if name == "12-udp-echo":
+        server.wait_stdout(r"\n12 bytes from 127\.0\.0\.1:\d+\n")
+
+
+def test_udp_sender(run_example):
+    with udp_socket() as sock:
+        endpoint = "udp:127.0.0.1:%d" % sock.getsockname()[1]
+        assert run_example("14-udp-sender", endpoint, "20ms", "3") == (0, "", "")
+        assert [sock.recv(100) for _ in range(3)] == [b"Hello\n"] * 3
+    status, out, err = run_example("14-udp-sender", endpoint, "20ms")  # nobody listens there any more
+    assert (status, out, err) == (1, "", "not sent: connection refused\n")
+
+
+def test_udp_broadcast(run_example):
+    with udp_socket("0.0.0.0") as sock:
+        endpoint = "udp:127.255.255.255:%d" % sock.getsockname()[1]
+        assert run_example("15-udp-broadcast", endpoint + ",broadcast", "20ms", "2") == (0, "", "")
+        for _ in range(2):
+            assert re.fullmatch(rb"\d+\.\d\d\n", sock.recv(100))
+        status, out, err = run_example("15-udp-broadcast", endpoint, "20ms", "2")
+    assert (status, out) == (1, "") and "needs the option broadcast" in err
 
 
 # ---- row 16: Unix domain sockets ----

@@ -89,10 +89,12 @@ static inline void got_done(eye_op *op, int64_t result) {
 /* Runs the loop until the condition holds; gives whether it does. */
 #define UNTIL(condition)                                                                                     \
     ({                                                                                                       \
-        int64_t until_ns = sys_now() + SUITE_LIMIT_NS;                                                       \
-        while (!(condition) && sys_now() < until_ns && eye_loop_run(suite.loop, 5 * NS_PER_MS) >= 0)         \
+        int64_t limit_ns = sys_now() + SUITE_LIMIT_NS;                                                       \
+        bool holds;                                                                                          \
+        while (!(holds = (condition)) && sys_now() < limit_ns &&                                             \
+               eye_loop_run(suite.loop, 5 * NS_PER_MS) >= 0)                                                 \
             ;                                                                                                \
-        CHECK(condition);                                                                                    \
+        tap_check(holds, __FILE__, __LINE__, "%s", #condition);                                              \
     })
 
 #define AWAIT(got)              UNTIL((got).count > 0)

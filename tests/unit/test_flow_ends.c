@@ -184,14 +184,27 @@ static void eof_close_delivers(eye_loop *loop) {
     join_ends(0, EYE_REASON_END);
 }
 
+static void eof_close_stuck(eye_loop *loop) {
+    /* A reader that takes nothing more is not waited for: nothing that was taken is undelivered. */
+    joined.opts = (struct eye_relay_opts){.side[1].eof = EYE_EOF_CLOSE};
+    join(loop, END_TCP, END_PIPES);
+    uint8_t *data = suite_pattern(16 * BYTES);
+    ssize_t n, stuck = 0;
+    while ((n = write(joined.far[0].out, data, 16 * BYTES)) > 0 || stuck++ < 20)
+        eye_loop_run(loop, NS_PER_MS);
+    far_finish(1);
+    join_ends(0, EYE_REASON_END);
+    free(data);
+}
+
 static void eof_wait(eye_loop *loop) {
-    joined.opts = (struct eye_relay_opts){.side[0] = {.eof = EYE_EOF_WAIT, .wait_ns = 100 * NS_PER_MS}};
+    joined.opts = (struct eye_relay_opts){.side[0] = {.eof = EYE_EOF_WAIT, .wait_ns = 500 * NS_PER_MS}};
     join(loop, END_TCP, END_TCP);
     far_finish(0);
     CHECK_END(joined.far[1].in);
     int64_t last_ns = 0;
     for (int i = 0; i < 4; i++) { /* while something comes it goes on */
-        int64_t until_ns = sys_now() + 60 * NS_PER_MS;
+        int64_t until_ns = sys_now() + 170 * NS_PER_MS;
         while (sys_now() < until_ns)
             eye_loop_run(loop, until_ns - sys_now());
         last_ns = sys_now();
@@ -199,23 +212,23 @@ static void eof_wait(eye_loop *loop) {
     }
     CHECK_INT(joined.run.count, 0);
     join_ends(0, EYE_REASON_END);
-    CHECK(sys_now() - last_ns >= 100 * NS_PER_MS);
+    CHECK(sys_now() - last_ns >= 500 * NS_PER_MS);
     CHECK_INT(joined.outcome.bytes[1], 16);
 }
 
 static void idle(eye_loop *loop) {
-    joined.opts = (struct eye_relay_opts){.idle_ns = 100 * NS_PER_MS};
+    joined.opts = (struct eye_relay_opts){.idle_ns = 500 * NS_PER_MS};
     join(loop, END_TCP, END_TCP);
     int64_t began_ns = sys_now();
     for (int i = 0; i < 4; i++) {
-        int64_t until_ns = sys_now() + 60 * NS_PER_MS;
+        int64_t until_ns = sys_now() + 170 * NS_PER_MS;
         while (sys_now() < until_ns)
             eye_loop_run(loop, until_ns - sys_now());
         pass_text(loop, i % 2, "alive");
     }
     CHECK_INT(joined.run.count, 0);
     join_ends(EYE_EDEADLINE, EYE_REASON_IDLE);
-    CHECK(sys_now() - began_ns >= 340 * NS_PER_MS);
+    CHECK(sys_now() - began_ns >= 1180 * NS_PER_MS);
     CHECK_INT(joined.outcome.err.fail, EYE_FAIL_DEADLINE);
 }
 
@@ -324,6 +337,7 @@ static const struct suite_case cases[] = {
     {"a reader leaves and the other way goes on", reader_leaves},
     {"at its end, close", eof_close},
     {"at its end, close, and what was taken is delivered", eof_close_delivers},
+    {"at its end, close, though a reader takes nothing more", eof_close_stuck},
     {"at its end, wait while something comes", eof_wait},
     {"idle for too long", idle},
     {"cancelled in its first turns", cancelled},

@@ -209,7 +209,7 @@ static void peers_max(eye_loop *loop) {
 }
 
 static void idle(eye_loop *loop) {
-    serve(loop, suite_endpoint("tcp:127.0.0.1:0,idle=100ms"), echo_data);
+    serve(loop, suite_endpoint("tcp:127.0.0.1:0,idle=500ms"), echo_data);
     int silent = peer_new(), busy = peer_new();
     int64_t began_ns = sys_now();
     while (closed_count() == 0 && sys_now() < began_ns + SUITE_LIMIT_NS) {
@@ -218,7 +218,7 @@ static void idle(eye_loop *loop) {
             eye_loop_run(loop, until_ns - sys_now());
         ping(loop, busy);
     }
-    CHECK(sys_now() - began_ns >= 100 * NS_PER_MS);
+    CHECK(sys_now() - began_ns >= 500 * NS_PER_MS);
     CHECK_STR(eye_reason_name(host.seen->reason), "idle");
     CHECK_INT(host.seen->error, EYE_EDEADLINE);
     char buf[4];

@@ -150,6 +150,33 @@ static void answers_from_used(eye_loop *loop) {
     answers_from(loop, "[::1]", "::1");
 }
 
+static void to_a_group(eye_loop *loop) {
+    /* Every socket of the port gets a copy, and the peer is told of each once. */
+    server_open(loop, suite_endpoint("udp:0.0.0.0:0"));
+    struct eye_addr all = address("127.255.255.255", server.port);
+    int fd = udp_socket("127.0.0.1", NULL);
+    CHECK_INT(sys_set_int(fd, SOL_SOCKET, SO_BROADCAST, 1), 0);
+    CHECK_INT(sendto(fd, "one", 3, 0, &all.u.sa, all.len), 3);
+    eye_stream *stream = accepts(), *none = NULL;
+    receives(stream, "one", 3);
+    struct got again = {0};
+    SUBMIT(eye_accept(server.listener, &again.op, &none, got_done));
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(sendto(fd, "more", (size_t)i, 0, &all.u.sa, all.len), i);
+        suite_turns(2);
+        receives(stream, "more", (size_t)i);
+    }
+    CHECK_INT(again.count, 0);
+    sends(stream, "answer", 6);
+    char buf[16];
+    CHECK_INT(suite_next(loop, fd, buf, sizeof buf), 6);
+    eye_cancel(loop, &again.op);
+    AWAIT_INT(again, -ECANCELED);
+    suite_close(stream);
+    close(fd);
+    server_close();
+}
+
 static void biggest(eye_loop *loop) {
     server_open(loop, suite_endpoint("udp:127.0.0.1:0,rcvbuf=1MiB,sndbuf=1MiB"));
     int fd = client("127.0.0.1", server.port);
@@ -288,6 +315,7 @@ static const struct suite_case cases[] = {
     {"a sender is one peer until it is closed", peer_is_one},
     {"many senders, each its own peer", many_senders},
     {"a wildcard server answers from the address that was used", answers_from_used},
+    {"a sender to a broadcast address is a peer like others", to_a_group},
     {"65,507 bytes both ways, and no more", biggest},
     {"a datagram that does not fit is told", too_small},
     {"peers that nobody accepts go with the listener", unaccepted},

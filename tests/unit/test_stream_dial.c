@@ -162,11 +162,15 @@ static void first_refused(eye_loop *loop) {
     /* At once, and not after the delay between attempts. */
     struct eye_addr addr;
     int listener = suite_tcp_listener(4, &addr);
-    int64_t began_ns = sys_now();
-    connects(loop, suite_endpoint("tcp:two.test:%u", port_of(&addr)));
-    CHECK(sys_now() - began_ns < 200 * NS_PER_MS);
-    CHECK_INT(dialled.attempt_count, 2);
-    CHECK(dialled.attempts[0].error == -ECONNREFUSED && dialled.attempts[1].error == 0);
+    int64_t least_ns = INT64_MAX;
+    for (int i = 0; i < 3; i++) {
+        int64_t began_ns = sys_now();
+        connects(loop, suite_endpoint("tcp:two.test:%u", port_of(&addr)));
+        least_ns = MIN(least_ns, sys_now() - began_ns);
+        CHECK_INT(dialled.attempt_count, 2);
+        CHECK(dialled.attempts[0].error == -ECONNREFUSED && dialled.attempts[1].error == 0);
+    }
+    CHECK(least_ns < 200 * NS_PER_MS); /* once in three, where the machine is busy */
     close(listener);
 }
 
