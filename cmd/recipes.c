@@ -179,6 +179,21 @@ static enum tour_mark unix_socket(struct tour_step *step) {
     return TOUR_OK;
 }
 
+static enum tour_mark pair_duplex(struct tour_step *step) {
+    return step_shown(step, 0, WANTS("child ---> parent: Hello Parent", "parent ---> child: Hello Parent"),
+                      SOCKEYE("pair", "echo Hello Parent; read x; echo \"parent ---> child: $x\" >&2",
+                              "read x; echo \"child ---> parent: $x\" >&2; echo \"$x\""));
+}
+
+static enum tour_mark pair_dialogue(struct tour_step *step) {
+    return step_shown(
+        step, 0, WANTS("Hi! Parent! 100\n", "that was the end\n"),
+        SOCKEYE("pair",
+                "until [ \"$x\" = \"Hi! Parent! 100\" ]; do echo \"Hi! Child! $((i += 1))\"; read x; done; "
+                "echo \"$x\" >&2",
+                "while read x; do echo \"Hi! Parent! ${x##* }\"; done; echo that was the end >&2"));
+}
+
 /* Two peers at once: each speaks while the other is connected. */
 static enum tour_mark echo_engine(struct tour_step *step, const char *engine) {
     char address[EYE_ADDR_TEXT_MAX], event[64];
@@ -337,10 +352,12 @@ const struct tour_recipe tour_recipes[] = {
     {14, "UDP sender", udp_sender},
     {15, "UDP broadcast", udp_broadcast},
     {16, "Unix domain socket", unix_socket},
+    {17, "duplex between two processes", pair_duplex},
     {19, "asynchronous TCP by select", echo_select},
     {20, "asynchronous TCP by poll", echo_poll},
     {21, "asynchronous TCP by epoll", echo_epoll},
     {23, "a portable selectors API", echo_auto},
+    {25, "socketpair as a pipe", pair_dialogue},
     {0, "a relay carries a file between two peers", relay_file},
     {0, NULL, NULL},
 };

@@ -94,17 +94,22 @@ static enum eye_reason dial_reason(const struct eye_err *err) {
                                           : EYE_REASON_REFUSED;
 }
 
-static void from_closed(eye_op *op, int64_t result) {
-    (void)result;
-    struct joint *j = eye_container_of(op, struct joint, op);
-    struct eye_outcome outcome = {.reason = dial_reason(&j->dialled->err), .err = j->dialled->err};
-    joint_blame_stop(j, &outcome);
-    joint_end(j, &outcome);
-}
+/* ---- its commands, which may outlive its streams ---- */
 
-/* TO is not to be had. */
-static void joint_refuse(struct joint *j) {
-    eye_abort(j->from, &j->op, from_closed);
+/* Takes the commands of both ends, or of FROM alone, if there are any. */
+static int joint_leaving(struct joint *j, eye_stream *to) {
+    eye_forward *f = j->forward;
+    bool has = f->opts.from->scheme == EYE_EXEC || (to && f->opts.to->scheme == EYE_EXEC);
+    struct leaving *leaving = has ? calloc(1, sizeof *leaving) : NULL;
+    if (!leaving)
+        return has ? -ENOMEM : 0;
+    int r = children_take(f->loop, (eye_stream *const[]){j->from, to}, joint_conn(j), f->opts.observer,
+                          &leaving->children);
+    if (r < 0 || !leaving->children)
+        free(leaving);
+    else
+        j->leaving = leaving;
+    return r;
 }
 
 static void children_done(eye_op *op, int64_t result) {
@@ -116,6 +121,36 @@ static void children_done(eye_op *op, int64_t result) {
     free(leaving);
 }
 
+/* Its streams have gone: ends when its commands have, too. */
+static void joint_leave(struct joint *j, const struct eye_outcome *outcome) {
+    if (!j->leaving) {
+        joint_end(j, outcome);
+        return;
+    }
+    j->leaving->outcome = *outcome;
+    if (j->forward->stopped)
+        children_end(j->leaving->children);
+    else if (outcome->reason != EYE_REASON_END)
+        children_kill(j->leaving->children, SIGHUP);
+    children_wait(j->leaving->children, &j->op, children_done);
+}
+
+/* ---- and its streams ---- */
+
+static void from_closed(eye_op *op, int64_t result) {
+    (void)result;
+    struct joint *j = eye_container_of(op, struct joint, op);
+    struct eye_outcome outcome = {.reason = dial_reason(&j->dialled->err), .err = j->dialled->err};
+    joint_blame_stop(j, &outcome);
+    joint_leave(j, &outcome);
+}
+
+/* TO is not to be had. */
+static void joint_refuse(struct joint *j) {
+    joint_leaving(j, NULL); /* where that fails its command is reaped all the same */
+    eye_abort(j->from, &j->op, from_closed);
+}
+
 static void relay_done(eye_op *op, int64_t result) {
     (void)result;
     struct joint *j = eye_container_of(op, struct joint, op);
@@ -123,38 +158,11 @@ static void relay_done(eye_op *op, int64_t result) {
     eye_relay_outcome(j->relay, &outcome);
     joint_blame_stop(j, &outcome);
     j->relay = eye_relay_free(j->relay);
-    if (!j->leaving) {
-        joint_end(j, &outcome);
-        return;
-    }
-    j->leaving->outcome = outcome;
-    if (j->forward->stopped)
-        children_end(j->leaving->children);
-    else if (outcome.reason != EYE_REASON_END)
-        children_kill(j->leaving->children, SIGHUP);
-    children_wait(j->leaving->children, &j->op, children_done);
+    joint_leave(j, &outcome);
 }
 
 static int64_t shorter(int64_t a_ns, int64_t b_ns) {
     return a_ns > 0 && b_ns > 0 ? MIN(a_ns, b_ns) : MAX(a_ns, b_ns);
-}
-
-/* Takes the commands of both ends, if there are any. */
-static int joint_leaving(struct joint *j, eye_stream *to) {
-    eye_forward *f = j->forward;
-    if (f->opts.from->scheme != EYE_EXEC && f->opts.to->scheme != EYE_EXEC)
-        return 0;
-    struct leaving *leaving = calloc(1, sizeof *leaving);
-    if (!leaving)
-        return -ENOMEM;
-    int r = children_take(f->loop, (eye_stream *const[]){j->from, to}, joint_conn(j), f->opts.observer,
-                          &leaving->children);
-    if (r < 0) {
-        free(leaving);
-        return r;
-    }
-    j->leaving = leaving;
-    return 0;
 }
 
 static int joint_relay(struct joint *j, eye_stream *to) {

@@ -114,6 +114,16 @@ def test_a_reset_peer_hangs_up_on_its_command(start_sockeye, engine, kind):
     assert relay.wait_event("closed")["reason"] == "reset"
 
 
+@pytest.mark.parametrize("command", ["cat", "exec sleep 1000"])
+def test_a_command_whose_other_end_is_refused_is_hung_up_on(start_sockeye, tmp_path, command):
+    relay = start_sockeye("relay", f"exec:{command}", f"{tmp_path}/none")
+    assert relay.wait() == 4
+    exited = relay.wait_event("exit", side="from", conn=1)
+    assert exited.get("signal") == signal.SIGHUP or (command == "cat" and exited["status"] == 0)
+    assert [event["event"] for event in relay.events][-2:] == ["exit", "closed"]
+    assert gone(exited["pid"])
+
+
 def test_a_server_that_ends_ends_its_commands(start_sockeye):
     relay = start_sockeye("relay", "--grace", "10ms", "127.0.0.1:0",
                           "exec:trap '' TERM; echo up; exec sleep 1000")

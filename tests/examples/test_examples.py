@@ -308,3 +308,28 @@ def test_relay(example, peers):
 def test_relay_without_its_words(run_example):
     status, _, said = run_example("relay", "127.0.0.1:1")
     assert (status, said) == (2, "usage: relay FROM TO\n")
+
+
+# ---- rows 17 and 25: two processes and a socketpair ----
+
+def test_socketpair_and_fork(run_example):
+    assert run_example("17-socketpair-fork") == (0, "child ---> parent: Hello Parent\n"
+                                                    "parent ---> child: Hello Parent\n"
+                                                    "the child exited with 0\n", "")
+
+
+@pytest.mark.parametrize("words, answer", [
+    ((), "Hi! Parent!"), (("exec:cat",), "Hi! Child!"), (("exec,pipes:cat",), "Hi! Child!"),
+    (("exec,pty:cat",), "Hi! Child!"),
+])
+def test_a_long_dialogue(run_example, words, answer):
+    assert run_example("25-dialogue", *words) == (0, f"Hi! Child! 1\n{answer} 1\n"
+                                                     f"Hi! Child! 10000\n{answer} 10000\n"
+                                                     "10000 rounds, and the command exited with 0\n", "")
+
+
+def test_a_dialogue_that_the_other_side_ends(run_example):
+    status, out, err = run_example("25-dialogue", "exec:read -r line; echo \"$line\"; exit 3")
+    assert (status, err) == (1, "broken pipe\n") or out.endswith("the command exited with 3\n")
+    assert out.startswith("Hi! Child! 1\nHi! Child! 1\n")
+    assert run_example("25-dialogue", "exce:cat")[0] == 1
