@@ -8,6 +8,7 @@
 #include <sockeye/err.h>
 #include <sockeye/flow.h>
 #include <sockeye/loop.h>
+#include <sockeye/newfile.h>
 #include <sockeye/stream.h>
 
 #endif
