@@ -6,10 +6,11 @@
 #include "help.h"
 #include "output.h"
 
-/* In the order of the overview: names, serving and joining, this host, help. */
+/* In the order of the overview: names, serving and joining, files, this host, help. */
 const struct command *const commands[] = {
-    &host_command,  &resolve_command, &convert_command, &echo_command, &connect_command, &listen_command,
-    &relay_command, &pair_command,    &doctor_command,  &tour_command, &help_command,    NULL,
+    &host_command,  &resolve_command, &convert_command, &echo_command,   &connect_command, &listen_command,
+    &relay_command, &pair_command,    &copy_command,    &doctor_command, &tour_command,    &help_command,
+    NULL,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

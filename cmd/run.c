@@ -40,7 +40,7 @@ static int engine_check(const char *engine, struct eye_err *reterr) {
     return usage_error(reterr, near ? hint : NULL, "unknown engine '%s'", engine);
 }
 
-static void end_by(int signum) {
+void run_end_by(int signum) {
     sigset_t set;
     fflush(stdout);
     signal(signum, SIG_DFL);
@@ -57,7 +57,7 @@ static void signal_done(eye_op *op, int64_t result) {
     if (result <= 0)
         return;
     if (run->signum)
-        end_by((int)result);
+        run_end_by((int)result);
     run->signum = (int)result;
     eye_signal(run->loop, op, (int)result, signal_done);
     if (run->stop)
@@ -109,7 +109,7 @@ int run_close(struct run *run, int status) {
     eye_loop_free(run->loop);
     events_close(&run->events);
     if (run->signum)
-        end_by(run->signum);
+        run_end_by(run->signum);
     return status;
 }
 

@@ -30,6 +30,9 @@ void run_ended(struct run *run);
 /* Closes everything; does not return if a signal asked for the end. Returns status. */
 int run_close(struct run *run, int status);
 
+/* Ends the process by a signal's default action, once all is in order. */
+void run_end_by(int signum);
+
 /* Reads an endpoint, or reports why not and returns the exit status. */
 int run_endpoint(const char *text, struct eye_endpoint *ret_endpoint);
 

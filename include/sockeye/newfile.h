@@ -18,6 +18,7 @@ typedef struct eye_newfile eye_newfile;
 
 enum {
     EYE_NEWFILE_EXCLUSIVE = 1, /* refuse a name that is taken, at the start and when it is committed */
+    EYE_NEWFILE_NO_SYNC = 2,   /* leave it to the system when it becomes durable: no fsync(2) */
 };
 
 /* Begins a file that is to be dir_fd/path (AT_FDCWD: as open(2) takes it). A symbolic link is followed to
@@ -31,7 +32,7 @@ EYE_API int eye_newfile_open(int dir_fd, const char *path, mode_t mode, unsigned
 /* Where to write; of the file, not to be closed. */
 EYE_API int eye_newfile_fd(const eye_newfile *file);
 
-/* fsync(2), then the name. Returns 0, or what failed: the name is then what it was before. */
+/* fsync(2), unless NO_SYNC, then the name. Returns 0, or what failed: the name is then what it was before. */
 EYE_API int eye_newfile_commit(eye_newfile *file);
 
 /* Gives it up, unless it was committed, and frees it. NULL is fine. Returns NULL. */

@@ -6,6 +6,7 @@
 #include <sockeye/doctor.h>
 #include <sockeye/endpoint.h>
 #include <sockeye/err.h>
+#include <sockeye/file.h>
 #include <sockeye/flow.h>
 #include <sockeye/loop.h>
 #include <sockeye/newfile.h>

@@ -18,7 +18,7 @@
 
 struct eye_newfile {
     int fd, dir_fd; /* dir_fd is our own */
-    bool exclusive;
+    bool exclusive, no_sync;
     bool hidden; /* it has the hidden name */
     char *name;  /* in dir_fd */
     char *temp;  /* the hidden name, in dir_fd */
@@ -84,6 +84,7 @@ int eye_newfile_open(int dir_fd, const char *path, mode_t mode, unsigned flags, 
         return -ENOMEM;
     file->fd = file->dir_fd = -1;
     file->exclusive = flags & EYE_NEWFILE_EXCLUSIVE;
+    file->no_sync = flags & EYE_NEWFILE_NO_SYNC;
     struct stat old = {0};
     int r = split(dir_fd, path, !file->exclusive, file);
     bool exists = r == 0 && fstatat(file->dir_fd, file->name, &old, AT_SYMLINK_NOFOLLOW) == 0;
@@ -137,7 +138,7 @@ static int rename_hidden(eye_newfile *file) {
 
 int eye_newfile_commit(eye_newfile *file) {
     /* EINVAL: a file system that cannot. */
-    if (fsync(file->fd) < 0 && errno != EINVAL)
+    if (!file->no_sync && fsync(file->fd) < 0 && errno != EINVAL)
         return -errno;
     int r = file->hidden ? -EEXIST : give_name(file, file->name);
     if (r == -EEXIST && !file->hidden && !file->exclusive)

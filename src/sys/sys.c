@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +71,22 @@ int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count) {
 
 int64_t sys_splice(int from, int to, size_t size) {
     return CALL("splice", from, size, splice(from, NULL, to, NULL, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+}
+
+int64_t sys_sendfile(int to, int from, int64_t *offset, size_t size) {
+    return CALL("sendfile", from, size, sendfile(to, from, offset, size));
+}
+
+int64_t sys_pread(int fd, void *buf, size_t size, int64_t offset) {
+    return CALL("pread", fd, size, pread(fd, buf, size, offset));
+}
+
+int64_t sys_pwrite(int fd, const void *buf, size_t size, int64_t offset) {
+    return CALL("pwrite", fd, size, pwrite(fd, buf, size, offset));
+}
+
+int64_t sys_copy_range(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t size) {
+    return CALL("copy_file_range", from, size, copy_file_range(from, from_offset, to, to_offset, size, 0));
 }
 
 int sys_accept(int fd) {

@@ -32,6 +32,11 @@ int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count);
 int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count);
 /* splice(2) with SPLICE_F_MOVE and SPLICE_F_NONBLOCK; no offsets. */
 int64_t sys_splice(int from, int to, size_t size);
+/* sendfile(2), pread(2), pwrite(2) and copy_file_range(2) without flags. *offset moves on with the bytes. */
+int64_t sys_sendfile(int to, int from, int64_t *offset, size_t size);
+int64_t sys_pread(int fd, void *buf, size_t size, int64_t offset);
+int64_t sys_pwrite(int fd, const void *buf, size_t size, int64_t offset);
+int64_t sys_copy_range(int from, int64_t *from_offset, int to, int64_t *to_offset, size_t size);
 /* accept4(2): the new descriptor is non-blocking and closed on exec. */
 int sys_accept(int fd);
 int sys_connect(int fd, const struct eye_addr *addr);
