@@ -24,7 +24,10 @@ enum {
     EYE_ETRUNCATED = -5004,   /* a stream or message ended before its end */
     EYE_EDENIED = -5005,      /* an address that allow= or deny= shuts out */
     EYE_EFDSETSIZE = -5006,   /* a descriptor number that select(2) cannot watch */
+    EYE_EHANDSHAKE = -5007,   /* the TLS handshake failed, or the peer broke the protocol later */
+    EYE_EAUTHENTIC = -5008,   /* a certificate, name, pin, tag or digest did not verify */
     EYE_EAI_BASE = -5100,     /* EYE_EAI_BASE + EAI_...: what getaddrinfo(3) said (EAI codes are negative) */
+    EYE_EALERT_BASE = -5300,  /* EYE_EALERT_BASE - N: the peer's TLS alert number N (RFC 8446, 6.2) */
 };
 
 /* What kind of failure it was, for those who only need to decide what to do next. The command's exit

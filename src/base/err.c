@@ -25,10 +25,57 @@ static const struct {
     int code;
     const char *words;
 } own_words[] = {
-    {EYE_ESYNTAX, "syntax error"},      {EYE_EUNAVAILABLE, "not available on this host"},
-    {EYE_EDEADLINE, "deadline passed"}, {EYE_ETRUNCATED, "truncated"},
-    {EYE_EDENIED, "address denied"},    {EYE_EFDSETSIZE, "descriptor number too high for select"},
+    {EYE_ESYNTAX, "syntax error"},
+    {EYE_EUNAVAILABLE, "not available on this host"},
+    {EYE_EDEADLINE, "deadline passed"},
+    {EYE_ETRUNCATED, "truncated"},
+    {EYE_EDENIED, "address denied"},
+    {EYE_EFDSETSIZE, "descriptor number too high for select"},
+    {EYE_EHANDSHAKE, "the TLS protocol was broken"},
+    {EYE_EAUTHENTIC, "not authentic"},
 };
+
+/* The alerts of TLS, RFC 8446, 6, and those of 1.2 (RFC 5246, 7.2) that peers may still send. */
+static const struct {
+    int alert;
+    const char *words;
+} alert_words[] = {
+    {0, "the peer's alert: close notify"},
+    {10, "the peer's alert: unexpected message"},
+    {20, "the peer's alert: bad record MAC"},
+    {22, "the peer's alert: record overflow"},
+    {40, "the peer's alert: handshake failure"},
+    {42, "the peer's alert: bad certificate"},
+    {43, "the peer's alert: unsupported certificate"},
+    {44, "the peer's alert: certificate revoked"},
+    {45, "the peer's alert: certificate expired"},
+    {46, "the peer's alert: certificate unknown"},
+    {47, "the peer's alert: illegal parameter"},
+    {48, "the peer's alert: unknown issuer (unknown ca)"},
+    {49, "the peer's alert: access denied"},
+    {50, "the peer's alert: decode error"},
+    {51, "the peer's alert: decrypt error"},
+    {70, "the peer's alert: protocol version"},
+    {71, "the peer's alert: insufficient security"},
+    {80, "the peer's alert: internal error"},
+    {86, "the peer's alert: inappropriate fallback"},
+    {90, "the peer's alert: user cancelled"},
+    {100, "the peer's alert: no renegotiation"},
+    {109, "the peer's alert: missing extension"},
+    {110, "the peer's alert: unsupported extension"},
+    {112, "the peer's alert: unrecognized name"},
+    {113, "the peer's alert: bad certificate status response"},
+    {115, "the peer's alert: unknown PSK identity"},
+    {116, "the peer's alert: certificate required"},
+    {120, "the peer's alert: no application protocol"},
+};
+
+static const char *alert_find(int alert) {
+    for (size_t i = 0; i < ARRAY_LEN(alert_words); i++)
+        if (alert_words[i].alert == alert)
+            return alert_words[i].words;
+    return "the peer's alert: one without a name";
+}
 
 static void words_copy(char *out, const char *words) {
     snprintf(out, WORDS_MAX, "%s", words);
@@ -53,6 +100,8 @@ const char *eye_strerror(int code) {
     const char *words = "";
     if (code <= 0 && code > -ERRNO_MAX)
         words = errno_words[-code];
+    else if (code <= EYE_EALERT_BASE && code > EYE_EALERT_BASE - 256)
+        words = alert_find(EYE_EALERT_BASE - code);
     else if (code < EYE_EAI_BASE && code > EYE_EAI_BASE - EAI_MAX)
         words = eai_words[EYE_EAI_BASE - code];
     for (size_t i = 0; i < ARRAY_LEN(own_words); i++)
