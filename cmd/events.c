@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "json.h"
 #include "output.h"
@@ -71,6 +72,18 @@ static void json_closed(struct json *json, const struct eye_event *event) {
     json_close(json, ']');
 }
 
+static void json_tls(struct json *json, const struct eye_tls_info *tls) {
+    json_string(json, "version", tls->version);
+    json_string(json, "cipher", tls->cipher);
+    if (tls->alpn[0])
+        json_string(json, "alpn", tls->alpn);
+    json_bool(json, "resumed", tls->resumed);
+    json_bool(json, "verified", tls->verified);
+    if (tls->subject[0])
+        json_string(json, "subject", tls->subject);
+    json_string(json, "path", tls->path);
+}
+
 static void json_optional(struct json *json, const char *key, const char *text) {
     if (text)
         json_string(json, key, text);
@@ -89,10 +102,13 @@ static void write_json(struct events *events, const struct eye_event *event) {
     json_optional(&json, "endpoint", event->endpoint);
     json_optional(&json, "address", event->address);
     json_optional(&json, "engine", event->engine);
+    json_optional(&json, "pin", event->pin);
     json_optional(&json, "peer", event->peer);
     json_optional(&json, "local", event->local);
     if (event->attempt_count > 0)
         json_attempts(&json, event);
+    if (event->kind == EYE_EVENT_TLS)
+        json_tls(&json, event->tls);
     if (event->kind == EYE_EVENT_EXIT)
         json_exit(&json, event);
     if (event->kind == EYE_EVENT_CLOSED)
@@ -146,11 +162,37 @@ static void complain(struct events *events, const char *text) {
     notice("%s", text);
 }
 
+/* Names the peer, without its port, so that its next try reads the same. */
+static void complain_of(struct events *events, const struct eye_event *event) {
+    char text[256];
+    const char *port = strrchr(event->peer, ':');
+    int size = port ? (int)(port - event->peer) : (int)strlen(event->peer);
+    snprintf(text, sizeof text, "%.*s: %.*s", size < 50 ? size : 50, event->peer, 200, event->error->text);
+    complain(events, text);
+}
+
+/* What a client of a throw-away certificate says, to be copied: with this host's name where the server
+ * listens on every address. */
+static void say_pin(const struct eye_event *event) {
+    struct eye_addr addr;
+    char host[256] = "";
+    const char *where = event->address, *port = strrchr(where, ':');
+    if (eye_addr_parse(where, &addr, NULL) == 0 && port &&
+        ((addr.u.sa.sa_family == AF_INET && addr.u.in.sin_addr.s_addr == 0) ||
+         (addr.u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&addr.u.in6.sin6_addr))) &&
+        gethostname(host, sizeof host - 1) == 0)
+        where = "";
+    notice("a certificate for this run; clients: sockeye connect tls:%s%s%s,pin=%s", host, where,
+           *where ? "" : port, event->pin);
+}
+
 static void say_listening(struct events *events, const struct eye_event *event) {
     struct eye_endpoint endpoint;
     if (events->quiet || eye_endpoint_parse(event->endpoint, &endpoint, NULL) < 0)
         return;
     notice("listening on %s:%s (%s)", eye_scheme_name(endpoint.scheme), event->address, event->engine);
+    if (event->pin)
+        say_pin(event);
     eye_endpoint_done(&endpoint);
 }
 
@@ -159,6 +201,14 @@ static void say_connected(struct events *events, const struct eye_event *event) 
     if (events->verbose)
         notice("%" PRIu64 ": connected %s %s, here %s", event->conn, side ? side : "",
                event->peer ? event->peer : event->endpoint, event->local ? event->local : "unnamed");
+}
+
+static void say_tls(struct events *events, const struct eye_event *event) {
+    const struct eye_tls_info *tls = event->tls;
+    if (events->verbose)
+        notice("%" PRIu64 ": %s, %s%s%s%s, peer %s%s%s", event->conn, tls->version, tls->cipher,
+               tls->resumed ? ", resumed" : "", tls->alpn[0] ? ", " : "", tls->alpn,
+               tls->verified ? "verified" : "not verified", tls->subject[0] ? ": " : "", tls->subject);
 }
 
 static void say_eof(struct events *events, const struct eye_event *event) {
@@ -175,7 +225,11 @@ static void say_exit(struct events *events, const struct eye_event *event) {
 }
 
 static void say_closed(struct events *events, const struct eye_event *event) {
-    if (event->error && !events->quiet && !events->one_shot)
+    /* One that was turned away is named; a command for one peer goes on waiting for that. */
+    bool turned_away = event->peer != NULL;
+    if (event->error && !events->quiet && turned_away)
+        complain_of(events, event);
+    else if (event->error && !events->quiet && !events->one_shot)
         complain(events, event->error->text);
     if (!events->verbose)
         return;
@@ -192,6 +246,7 @@ static void say_paused(struct events *events, const struct eye_event *event) {
 static void (*const say[])(struct events *events, const struct eye_event *event) = {
     [EYE_EVENT_LISTENING] = say_listening,
     [EYE_EVENT_CONNECTED] = say_connected,
+    [EYE_EVENT_TLS] = say_tls,
     [EYE_EVENT_EOF] = say_eof,
     [EYE_EVENT_EXIT] = say_exit,
     [EYE_EVENT_CLOSED] = say_closed,

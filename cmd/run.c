@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "output.h"
 
@@ -19,7 +20,8 @@ static bool listed(const char *word, const char *const *names) {
     return *names != NULL;
 }
 
-int run_engine_check(const char *engine, struct eye_err *reterr) {
+/* Tells a name that does not exist, which is wrong usage, from one that cannot be had. */
+static int engine_check(const char *engine, struct eye_err *reterr) {
     const char *names[ENGINE_MAX + 1] = {"auto"}, *near;
     char hint[64];
     size_t count = 1;
@@ -69,7 +71,7 @@ int run_open(struct run *run, const struct common *common, void (*stop)(struct r
     struct eye_err err;
 
     *run = (struct run){.grace_ns = common->grace_ns};
-    if (run_engine_check(common->engine, &err) < 0 || events_open(&run->events, common, &err) < 0)
+    if (engine_check(common->engine, &err) < 0 || events_open(&run->events, common, &err) < 0)
         return report(&err);
     if (eye_loop_new(&opts, &run->loop, &err) < 0) {
         events_close(&run->events);
@@ -112,7 +114,25 @@ int run_close(struct run *run, int status) {
     return status;
 }
 
+/* What the user should know of a tls endpoint, whatever comes of it. */
+static void endpoint_warn(const struct eye_endpoint *endpoint) {
+    const char *key = endpoint->tls.key ? endpoint->tls.key : endpoint->tls.cert;
+    struct stat st;
+    char path[256];
+
+    if (endpoint->tls.insecure)
+        notice("insecure: the peer is not verified; whoever is on the way can read and change everything");
+    if (!key || stat(key, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 077))
+        return;
+    eye_escape(key, strlen(key), path, sizeof path);
+    notice("warning: others may read the private key in %s (mode %04o); chmod 600 it", path,
+           (unsigned)st.st_mode & 07777);
+}
+
 int run_endpoint(const char *text, struct eye_endpoint *ret_endpoint) {
     struct eye_err err;
-    return eye_endpoint_parse(text, ret_endpoint, &err) < 0 ? report_in(&err, text) : STATUS_OK;
+    if (eye_endpoint_parse(text, ret_endpoint, &err) < 0)
+        return report_in(&err, text);
+    endpoint_warn(ret_endpoint);
+    return STATUS_OK;
 }

@@ -4,11 +4,11 @@
  *
  * tcp (the default) and udp: HOST:PORT, [V6]:PORT, :PORT, and for servers PORT. unix (the default for /...,
  * ./...,
- * ../... and @...): a path or @ABSTRACT. exec: a command, run by the shell. stdio, or "-". fd: a number.
- * file: a path. Options stand after the target. A path may hold commas: what follows a comma there is an
- * option when it has an option's name, and options before the colon make all that follows it the path. A
- * command is all that follows the colon. Option values, and only they, are percent-decoded: %2C is a comma in
- * one, and %3A a colon where the colon would end the options. */
+ * ../... and @...): a path or @ABSTRACT. tls: as tcp, or a path as unix. exec: a command, run by the shell.
+ * stdio, or "-". fd: a number. file: a path. Options stand after the target. A path may hold commas: what
+ * follows a comma there is an option when it has an option's name, and options before the colon make all that
+ * follows it the path. A command is all that follows the colon. Option values, and only they, are
+ * percent-decoded: %2C is a comma in one, and %3A a colon where the colon would end the options. */
 #ifndef SOCKEYE_ENDPOINT_H
 #define SOCKEYE_ENDPOINT_H
 
@@ -18,20 +18,48 @@
 extern "C" {
 #endif
 
-enum eye_scheme { EYE_TCP, EYE_UDP, EYE_UNIX, EYE_EXEC, EYE_STDIO, EYE_FD, EYE_FILE, EYE_SCHEME_MAX };
+enum eye_scheme {
+    EYE_TCP,
+    EYE_UDP,
+    EYE_UNIX,
+    EYE_EXEC,
+    EYE_STDIO,
+    EYE_FD,
+    EYE_FILE,
+    EYE_TLS,
+    EYE_SCHEME_MAX
+};
 
 /* Which end to be, where the text says it (`dial`, `listen`). */
 enum eye_role { EYE_ROLE_ANY, EYE_ROLE_DIAL, EYE_ROLE_LISTEN };
 
 #define EYE_CIDR_MAX 32
+#define EYE_PIN_MAX  8
+
+/* What the options of a tls endpoint said; texts are owned, or NULL. */
+struct eye_endpoint_tls {
+    char *cert;                    /* cert=: a PEM file: the own certificate, then its issuers' */
+    char *key;                     /* key=: a PEM file; NULL: the key stands in cert's */
+    char *pass;                    /* pass=: where its passphrase is: "file:PATH", "fd:N" or "env:NAME" */
+    char *ca;                      /* ca=: a file or folder of trusted issuers; NULL: the system's */
+    char *crl;                     /* crl=: a file of revocation lists */
+    char *ciphers;                 /* ciphers=: for TLS 1.2, as openssl-ciphers(1) has them */
+    char *suites;                  /* suites=: for TLS 1.3 */
+    char *name;                    /* name=: to verify and to send, where it is not the host dialled */
+    char *alpn;                    /* alpn=: protocols, the preferred first, with ':' between (RFC 7301) */
+    int version_min, version_max;  /* tls-min=, tls-max=: 12 or 13; 0 unless said */
+    bool insecure;                 /* insecure: nothing is verified */
+    uint8_t pins[EYE_PIN_MAX][32]; /* pin=: SHA-256 of public keys (SubjectPublicKeyInfo) */
+    size_t pin_count;
+};
 
 struct eye_endpoint {
     enum eye_scheme scheme;
     enum eye_role role;
     char *text;     /* as it was given; owned, like the next three */
-    char *host;     /* tcp, udp: a name or literal without brackets, "" for every address */
-    char *port;     /* tcp, udp: a number or a service's name */
-    char *path;     /* unix: a path, or '@' and an abstract name; file: a path; exec: the command */
+    char *host;     /* tcp, udp, tls: a name or literal without brackets, "" for every address */
+    char *port;     /* tcp, udp, tls: a number or a service's name */
+    char *path;     /* unix, tls: a path, or '@' and an abstract name; file: a path; exec: the command */
     int fd;         /* fd: the number */
     bool bare_port; /* only a port was given, which names an endpoint to servers alone */
     bool any_host;  /* no host was given, or the unspecified IPv6 address: both families */
@@ -59,6 +87,8 @@ struct eye_endpoint {
     int ttl;               /* udp, ttl=: IP_TTL and its kin, ip(7); 0: the system's */
     bool pipes, pty;       /* exec: two pipes or a terminal in the place of a socketpair */
     bool append, create;   /* file: to write to, at its end (O_APPEND), or anew (O_CREAT, O_TRUNC) */
+    struct eye_endpoint_tls tls;
+    struct eye_kept *kept; /* the library's: what was made of a tls endpoint's options; owned, or NULL */
 };
 
 /* Reads an endpoint. On success the caller owns *ret_endpoint, see eye_endpoint_done. Errors:

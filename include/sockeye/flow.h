@@ -13,8 +13,9 @@ extern "C" {
 enum eye_side { EYE_SIDE_NONE, EYE_FROM, EYE_TO };
 
 enum eye_event_kind {
-    EYE_EVENT_LISTENING, /* endpoint, address, engine */
+    EYE_EVENT_LISTENING, /* endpoint, address, engine; pin where a certificate was made */
     EYE_EVENT_CONNECTED, /* conn, side, endpoint, peer, local, attempts when dialled */
+    EYE_EVENT_TLS,       /* conn, side, endpoint, tls: follows connected, since hands were shaken before */
     EYE_EVENT_EOF,       /* conn, side: that side has ended its sending */
     EYE_EVENT_EXIT,      /* conn, side, pid, status or signum: a command has ended */
     EYE_EVENT_CLOSED,    /* conn, bytes, reason, error, ms, path */
@@ -31,6 +32,7 @@ enum eye_reason {
     EYE_REASON_IDLE,      /* idle= passed without a byte */
     EYE_REASON_DENIED,    /* allow= or deny= */
     EYE_REASON_REFUSED,   /* the other side could not be reached */
+    EYE_REASON_TLS,       /* the handshake failed, a certificate did not verify, or the protocol was broken */
     EYE_REASON_ERROR,     /* anything else */
     EYE_REASON_MAX
 };
@@ -42,6 +44,8 @@ struct eye_event {
     uint64_t conn; /* counts a server's peers from 1 */
     enum eye_side side;
     const char *endpoint, *address, *engine, *peer, *local;
+    const char *pin; /* of a throw-away certificate: "sha256:..." */
+    const struct eye_tls_info *tls;
     const struct eye_attempt *attempts;
     size_t attempt_count;
     int64_t pid;

@@ -9,6 +9,7 @@
 
 #include <sockeye/endpoint.h>
 #include <sockeye/loop.h>
+#include <sockeye/tls.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,7 +40,9 @@ struct eye_dialled {
  * raced as RFC 8305 section 5 says: families interleaved, a new attempt 250 ms after the last or at
  * once when one fails, all within endpoint->timeout_ns. The endpoint must outlive the operation.
  * Completes with 0, or: the code of the last attempt that failed, EYE_EDEADLINE, EYE_EDENIED,
- * EYE_EAI_BASE + ..., EYE_ESYNTAX for a text that names no peer. stdio can be opened once: -EBUSY. */
+ * EYE_EAI_BASE + ..., EYE_ESYNTAX for a text that names no peer. stdio can be opened once: -EBUSY. Of a tls
+ * endpoint the handshake is done and the peer verified, also within timeout_ns: EYE_EHANDSHAKE,
+ * EYE_EALERT_BASE - ..., EYE_EAUTHENTIC, and EYE_EUNAVAILABLE in a build without TLS. */
 EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint,
                       struct eye_dialled *ret, eye_done *done);
 
@@ -47,9 +50,7 @@ EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *end
  * is said, an inherited descriptor that listens does. */
 EYE_API bool eye_endpoint_listens(const struct eye_endpoint *endpoint);
 
-/* Whether it is one of datagrams: its listener gives a stream for each sender, as long as that is open.
- * Senders of Unix datagrams that have no address are one, whose stream takes nothing (-EPIPE); freeing such a
- * listener leaves the streams that were accepted, and the endpoint must outlive them. */
+/* Whether it is one of datagrams: its listener gives a stream for each sender, as long as that is open. */
 EYE_API bool eye_endpoint_endless(const struct eye_endpoint *endpoint);
 
 /* Listens on an endpoint, blocking while a name resolves: a name listens on all its addresses, up to
@@ -62,8 +63,25 @@ EYE_API int eye_listen(eye_loop *loop, const struct eye_endpoint *endpoint, eye_
 
 /* Waits for a peer; completes with 0 and *ret_stream, the caller's. Connections that died in the queue
  * are passed over. Errors: -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS (try again later: the peer stays in the
- * queue), EYE_EFDSETSIZE (this peer was turned away). */
+ * queue), EYE_EFDSETSIZE (this peer was turned away). On a tls endpoint it waits for a peer whose handshake
+ * is done; others that are slower hold nobody up, and have the endpoint's timeout_ns. A peer that was turned
+ * away is told by EYE_EHANDSHAKE, EYE_EALERT_BASE - ..., EYE_EAUTHENTIC, EYE_EDEADLINE or EYE_EDENIED: see
+ * eye_listener_refusal. */
 EYE_API void eye_accept(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye_done *done);
+
+/* A peer that a tls listener has turned away. */
+struct eye_refusal {
+    struct eye_addr peer, local; /* their len is 0 where they are not known */
+    struct eye_err err;
+};
+
+/* The one that the latest such result of eye_accept stands for, or NULL; valid until the next. */
+EYE_API const struct eye_refusal *eye_listener_refusal(const eye_listener *listener);
+
+/* Of a tls endpoint without cert=: the pin of the certificate that was made for it, "sha256:...", for its
+ * clients' pin=. Errors: -ENOENT where there is none. */
+EYE_API int eye_listener_pin(const eye_listener *listener, char *buf, size_t size);
+#define EYE_PIN_TEXT_MAX 72
 
 /* Where it listens, as eye_addr_format writes it; with the port that was picked. */
 EYE_API int eye_listener_addr(const eye_listener *listener, struct eye_addr *ret_addr);
@@ -89,8 +107,8 @@ EYE_API void eye_send(eye_stream *stream, eye_op *op, const void *buf, size_t si
  * and freed when sent. Made for lent bytes. Errors: also -ENOMEM. */
 EYE_API void eye_send_copy(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done);
 
-/* Ends the sending direction after all queued sends: a FIN, or closing the descriptor where it is a
- * pipe. Receiving goes on. Completes with 0, or as shutdown(2). */
+/* Ends the sending direction after all queued sends: a FIN, a close_notify and a FIN, or closing the
+ * descriptor where it is a pipe. Receiving goes on. Completes with 0, or as shutdown(2). */
 EYE_API void eye_finish(eye_stream *stream, eye_op *op, eye_done *done);
 
 /* Cancels what is queued, then closes and frees the stream; completes with 0 after the last of its
@@ -103,6 +121,9 @@ EYE_API void eye_abort(eye_stream *stream, eye_op *op, eye_done *done);
 
 /* The descriptor on which the kernel may move this stream's bytes itself that way (splice(2)), or -1. */
 EYE_API int eye_stream_fd(const eye_stream *stream, enum eye_way way);
+
+/* What the handshake of a stream has agreed on. Errors: -ENOENT for a stream without TLS. */
+EYE_API int eye_stream_tls(const eye_stream *stream, struct eye_tls_info *ret_info);
 
 /* Whether it is a socket of datagrams, which knows no end: a receive of 0 is an empty datagram, and sending
  * 0 bytes sends one. */

@@ -20,6 +20,7 @@ struct await_port {
 struct await {
     eye_loop *loop;
     const struct eye_endpoint *endpoint;
+    const struct eye_observer *observer;
     eye_op *tail; /* those who wait, in a ring */
     size_t port_count;
     struct await_port ports[EYE_LISTENER_MAX];
@@ -45,6 +46,8 @@ static void accept_done(eye_op *op, int64_t result) {
         return;
     if (result == 0 && !admitted(await, port->accepted))
         stream_refuse(port->accepted);
+    else if (is_refusal(result))
+        observe_refused(await->observer, 0, EYE_TO, await->endpoint, eye_listener_refusal(port->listener));
     else if (result == 0 && !await->tail)
         port->spare = true;
     else if (await->tail)
@@ -97,6 +100,7 @@ int await_new(eye_loop *loop, const struct eye_endpoint *endpoint, const struct 
     }
     await->loop = loop;
     await->endpoint = endpoint;
+    await->observer = observer;
     await->port_count = (size_t)r;
     for (size_t i = 0; i < await->port_count; i++) {
         await->ports[i].await = await;

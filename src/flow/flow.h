@@ -18,6 +18,13 @@ void observe_listening(const struct eye_observer *observer, const eye_loop *loop
 void observe_connected(const struct eye_observer *observer, uint64_t conn, enum eye_side side,
                        const struct eye_endpoint *endpoint, const eye_stream *stream,
                        const struct eye_dialled *dialled);
+/* Tells the observer of a peer that a listener has turned away before it was a stream. */
+void observe_refused(const struct eye_observer *observer, uint64_t conn, enum eye_side side,
+                     const struct eye_endpoint *endpoint, const struct eye_refusal *refusal);
+/* Whether a result of eye_accept is such a peer's. */
+bool is_refusal(int64_t result);
+/* Whether a code is one of TLS: then the reason is EYE_REASON_TLS. */
+bool is_tls(int64_t code);
 /* Fills in how a connection failed that moved bytes: the kind of failure is told by the code. */
 int outcome_fail(struct eye_outcome *outcome, enum eye_reason reason, int code, const char *what);
 

@@ -91,6 +91,7 @@ static void joint_blame_stop(const struct joint *j, struct eye_outcome *outcome)
 static enum eye_reason dial_reason(const struct eye_err *err) {
     return err->fail == EYE_FAIL_DEADLINE ? EYE_REASON_TIMEOUT
            : err->code == EYE_EDENIED     ? EYE_REASON_DENIED
+           : is_tls(err->code)            ? EYE_REASON_TLS
                                           : EYE_REASON_REFUSED;
 }
 

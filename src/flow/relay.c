@@ -227,6 +227,10 @@ static void way_eof(struct way *w) {
     struct way *other = way_other(w);
     observe(relay->opts.observer,
             &(struct eye_event){.kind = EYE_EVENT_EOF, .conn = relay->opts.conn, .side = w->side});
+    if (w->discarding) {
+        way_end(w);
+        return;
+    }
     int from = w->side == EYE_TO;
     switch (relay->opts.side[from].eof) {
     case EYE_EOF_HALF:
@@ -243,10 +247,7 @@ static void way_eof(struct way *w) {
         quiet_start(relay, relay->opts.side[from].wait_ns, true);
         break;
     }
-    if (w->discarding)
-        way_end(w);
-    else
-        way_finish(w);
+    way_finish(w);
 }
 
 /* The side that a way takes from has failed. */
@@ -258,8 +259,11 @@ static void way_source_failed(struct way *w, int64_t code) {
     else if (code == -ECONNREFUSED) /* how a datagram that found nobody comes back (udp(7)) */
         relay_fail(w->relay, EYE_REASON_REFUSED, code, end_name(w, EYE_IN));
     else
-        relay_fail(w->relay, code == EYE_ETRUNCATED ? EYE_REASON_TRUNCATED : EYE_REASON_ERROR, code,
-                   end_name(w, EYE_IN));
+        relay_fail(w->relay,
+                   code == EYE_ETRUNCATED ? EYE_REASON_TRUNCATED
+                   : is_tls(code)         ? EYE_REASON_TLS
+                                          : EYE_REASON_ERROR,
+                   code, end_name(w, EYE_IN));
 }
 
 /* Bytes that nobody takes have been lost. */
@@ -280,9 +284,11 @@ static void way_sink_failed(struct way *w, int64_t code) {
         way_lost(w);
     else
         relay_fail(w->relay,
-                   code == -ECONNRESET     ? EYE_REASON_RESET
-                   : code == -ECONNREFUSED ? EYE_REASON_REFUSED
-                                           : EYE_REASON_ERROR,
+                   code == -ECONNRESET      ? EYE_REASON_RESET
+                   : code == -ECONNREFUSED  ? EYE_REASON_REFUSED
+                   : is_tls(code)           ? EYE_REASON_TLS
+                   : code == EYE_ETRUNCATED ? EYE_REASON_TRUNCATED
+                                            : EYE_REASON_ERROR,
                    code, end_name(w, EYE_OUT));
 }
 

@@ -164,6 +164,9 @@ static void accept_done(eye_op *op, int64_t result) {
     eye_server *server = port->server;
     if (result == 0) {
         peer_arrived(server, port->stream);
+    } else if (is_refusal(result)) {
+        observe_refused(server->serving.handler->observer, ++server->conns, EYE_FROM,
+                        server->serving.endpoint, eye_listener_refusal(port->listener));
     } else if (result == EYE_EFDSETSIZE) {
         tell_pause(server, EYE_EFDSETSIZE);
     } else if (result != -ECANCELED) {
@@ -210,6 +213,9 @@ static void ports_free(eye_server *server) {
 static int ports_open(eye_server *server, struct eye_err *reterr) {
     const struct eye_endpoint *endpoint = server->serving.endpoint;
     bool datagrams = eye_endpoint_endless(endpoint);
+    if (datagrams && endpoint->scheme == EYE_UNIX && !server->serving.handler->data)
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+                       "%s: senders of Unix datagrams cannot be told apart", endpoint->text);
     eye_listener *listeners[EYE_LISTENER_MAX];
     int r = eye_listen(server->serving.loop, endpoint, listeners, EYE_LISTENER_MAX, reterr);
     if (r < 0)

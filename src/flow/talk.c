@@ -96,6 +96,7 @@ static void talk_failed(struct talk *talk, int64_t code) {
         talk_end(&talk->peer,
                  code == -ECONNRESET || code == -EPIPE ? EYE_REASON_RESET
                  : code == EYE_ETRUNCATED              ? EYE_REASON_TRUNCATED
+                 : is_tls(code)                        ? EYE_REASON_TLS
                                                        : EYE_REASON_ERROR,
                  (int)code);
 }

@@ -72,8 +72,15 @@ eye_loop *eye_loop_free(eye_loop *loop) {
         close(loop->reserve_fd);
     free(loop->slots);
     free(loop->lend);
+    free(loop->scratch);
     free(loop);
     return NULL;
+}
+
+uint8_t *loop_scratch(eye_loop *loop, enum eye_way way) {
+    if (!loop->scratch)
+        loop->scratch = malloc(2 * (size_t)SCRATCH_BYTES);
+    return loop->scratch ? loop->scratch + (way == EYE_OUT ? SCRATCH_BYTES : 0) : NULL;
 }
 
 const char *eye_loop_engine(const eye_loop *loop) {

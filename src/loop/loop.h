@@ -44,6 +44,7 @@ struct op {
     union {
         struct slot *slot; /* where kind->perform is set */
         eye_loop *loop;
+        void *owner; /* whatever queues it in the loop's place */
     } at;
     int64_t moved; /* bytes so far; the result once finished */
     uint32_t heap_index;
@@ -167,6 +168,11 @@ int loop_null_over(eye_loop *loop, int fd);
 /* What a receive may borrow. A seqpacket message of the default socket buffer fits. */
 #define LEND_BYTES (256 * 1024)
 
+/* A buffer of the loop's for those who change bytes on their way, one for each direction; what is in it lasts
+ * until the next done. NULL where memory is short; once it was there, it stays. */
+#define SCRATCH_BYTES (96 * 1024)
+uint8_t *loop_scratch(eye_loop *loop, enum eye_way way);
+
 struct signals;
 struct mailbox;
 struct backend;
@@ -183,6 +189,7 @@ struct eye_loop {
     bool stop;
     int reserve_fd;
     uint8_t *lend;
+    uint8_t *scratch; /* both ways', or NULL: see loop_scratch */
     struct {
         eye_op **heap;
         size_t count, size;

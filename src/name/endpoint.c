@@ -7,10 +7,10 @@
  * else tcp. Each scheme is a row with a function that reads its target; the options are a table of
  * endpoint_options.c.
  *
- * Refused, each with its place in the text: names of schemes that this version lacks; IPv6 literals without
- * brackets (RFC 3986, 3.2.2), since the port could not be told from the address; hosts of other characters
- * than letters, digits, '-', '_', '.' and those beyond ASCII; paths that do not fit a socket address
- * (unix(7)); and everything left over. Names are not looked up here. */
+ * Refused, each with its place in the text: IPv6 literals without brackets (RFC 3986, 3.2.2), since the port
+ * could not be told from the address; hosts of other characters than letters, digits, '-', '_', '.' and those
+ * beyond ASCII; paths that do not fit a socket address (unix(7)); and everything left over. Names are not
+ * looked up here. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -18,16 +18,14 @@
 #include <string.h>
 
 #include "name/endpoint.h"
+#include "name/kept.h"
 #include "name/name.h"
 
 /* Ended by NULL, so that eye_nearest takes it. */
 static const char *const scheme_names[EYE_SCHEME_MAX + 1] = {
     [EYE_TCP] = "tcp",     [EYE_UDP] = "udp", [EYE_UNIX] = "unix", [EYE_EXEC] = "exec",
-    [EYE_STDIO] = "stdio", [EYE_FD] = "fd",   [EYE_FILE] = "file",
+    [EYE_STDIO] = "stdio", [EYE_FD] = "fd",   [EYE_FILE] = "file", [EYE_TLS] = "tls",
 };
-
-/* Names that later versions use, so that none of them becomes a host's name meanwhile. */
-static const char *const reserved_names[] = {"tls"};
 
 const char *eye_scheme_name(size_t scheme) {
     return scheme < EYE_SCHEME_MAX ? scheme_names[scheme] : NULL;
@@ -179,7 +177,7 @@ static int unknown_scheme(const struct parse *parse, size_t size) {
     if (nearest)
         err_cause(parse->reterr, "did you mean '%s'?", nearest);
     else
-        err_cause(parse->reterr, "the schemes are tcp, udp, unix, exec, stdio, fd and file");
+        err_cause(parse->reterr, "the schemes are tcp, udp, tls, unix, exec, stdio, fd and file");
     return EYE_ESYNTAX;
 }
 
@@ -295,11 +293,25 @@ static int stdio_read(struct parse *parse, bool scheme_said, size_t at, bool opt
     return options_tail(parse, at);
 }
 
+static int tls_read(struct parse *parse, bool scheme_said, size_t at, bool options_before) {
+    bool path = name_is_path(parse->text + at);
+    int r = (path ? unix_read : ip_read)(parse, scheme_said, at, options_before);
+    if (r == 0)
+        r = options_check(parse, path ? EYE_UNIX : EYE_TCP);
+    if (r < 0)
+        return r;
+    parse->endpoint->kept = malloc(sizeof *parse->endpoint->kept);
+    if (!parse->endpoint->kept)
+        return parse_no_memory(parse);
+    *parse->endpoint->kept = (struct eye_kept){.lock = PTHREAD_MUTEX_INITIALIZER};
+    return 0;
+}
+
 /* How a scheme's target is read, from a place on: scheme_said tells that the text began with the scheme's
  * name, options_before that options stood before the colon. */
 static int (*const target_readers[])(struct parse *, bool scheme_said, size_t at, bool options_before) = {
     [EYE_TCP] = ip_read,      [EYE_UDP] = ip_read, [EYE_UNIX] = unix_read, [EYE_EXEC] = exec_read,
-    [EYE_STDIO] = stdio_read, [EYE_FD] = fd_read,  [EYE_FILE] = file_read,
+    [EYE_STDIO] = stdio_read, [EYE_FD] = fd_read,  [EYE_FILE] = file_read, [EYE_TLS] = tls_read,
 };
 _Static_assert(ARRAY_LEN(target_readers) == EYE_SCHEME_MAX, "a reader for every scheme");
 
@@ -335,13 +347,6 @@ static int endpoint_read(struct parse *parse) {
     size_t word = strcspn(text, ":,"), at = 0;
     bool scheme_said = false, options_before = false;
 
-    for (size_t i = 0; i < ARRAY_LEN(reserved_names); i++) {
-        if (!is_word(text, word, reserved_names[i]))
-            continue;
-        parse_bad(parse, 0, "unsupported scheme '%s'", reserved_names[i]);
-        err_cause(parse->reterr, "this version does not have it yet");
-        return EYE_ESYNTAX;
-    }
     for (size_t i = 0; i < EYE_SCHEME_MAX && !scheme_said; i++) {
         scheme_said = is_word(text, word, scheme_names[i]);
         if (scheme_said)
@@ -372,7 +377,23 @@ int eye_endpoint_parse(const char *text, struct eye_endpoint *ret_endpoint, stru
     return 0;
 }
 
+static void tls_done(struct eye_endpoint *endpoint) {
+    struct eye_endpoint_tls *tls = &endpoint->tls;
+    char *const owned[] = {tls->cert,    tls->key,    tls->pass, tls->ca,  tls->crl,
+                           tls->ciphers, tls->suites, tls->name, tls->alpn};
+    for (size_t i = 0; i < ARRAY_LEN(owned); i++)
+        free(owned[i]);
+    if (!endpoint->kept)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(endpoint->kept->made); i++)
+        if (endpoint->kept->made[i])
+            endpoint->kept->release(endpoint->kept->made[i]);
+    pthread_mutex_destroy(&endpoint->kept->lock);
+    free(endpoint->kept);
+}
+
 void eye_endpoint_done(struct eye_endpoint *endpoint) {
+    tls_done(endpoint);
     free(endpoint->text);
     free(endpoint->host);
     free(endpoint->port);

@@ -6,12 +6,15 @@
 
 #include "base/base.h"
 
+#define OPTIONS_MAX 64
+
 /* A text that is being read. All places are byte offsets in it. */
 struct parse {
     const char *text;
     struct eye_endpoint *endpoint; /* filled in on the way */
     struct eye_err *reterr;
-    uint64_t seen; /* bits: the options that were said, by their row */
+    uint64_t seen;          /* bits: the options that were said, by their row */
+    size_t at[OPTIONS_MAX]; /* and where */
 };
 
 /* Fails at a place: the text of the error is what is said here, and the whole endpoint. */
@@ -31,5 +34,9 @@ int option_unknown(const struct parse *parse, size_t at);
 
 /* Reads the options between two places, one or more, separated by commas. */
 int options_read(struct parse *parse, size_t at, size_t end);
+
+/* Fails where an option was said that a scheme has, and that one does not have on which it stands: of TLS,
+ * which stands on tcp or unix. */
+int options_check(const struct parse *parse, enum eye_scheme stands_on);
 
 #endif

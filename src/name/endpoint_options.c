@@ -13,7 +13,7 @@
 
 #include "name/endpoint.h"
 
-enum { VALUE_MAX = 256 };
+enum { VALUE_MAX = 1024 };
 
 /* A value in its plain form, and where it stands in the text. */
 struct value {
@@ -36,6 +36,7 @@ struct choice {
 };
 
 static const struct choice families[] = {{"4", 4}, {"6", 6}, {0}};
+static const struct choice versions[] = {{"1.2", 12}, {"1.3", 13}, {0}};
 static const struct choice types[] = {
     {"stream", SOCK_STREAM}, {"seqpacket", SOCK_SEQPACKET}, {"dgram", SOCK_DGRAM}, {0}};
 
@@ -136,13 +137,75 @@ static int read_mode(const struct parse *parse, const struct option *option, con
     return 0;
 }
 
-static int read_device(const struct parse *parse, const struct option *option, const struct value *value) {
-    if (strlen(value->text) >= IF_NAMESIZE)
-        return bad_value(parse, option, value, "an interface's name of at most 15 bytes");
+static int read_text(const struct parse *parse, const struct option *option, const struct value *value) {
     char *copy = strdup(value->text);
     if (!copy)
         return parse_no_memory(parse);
     *(char **)member(parse, option->member) = copy;
+    return 0;
+}
+
+static int read_device(const struct parse *parse, const struct option *option, const struct value *value) {
+    if (strlen(value->text) >= IF_NAMESIZE)
+        return bad_value(parse, option, value, "an interface's name of at most 15 bytes");
+    return read_text(parse, option, value);
+}
+
+static int read_pass(const struct parse *parse, const struct option *option, const struct value *value) {
+    const char *text = value->text;
+    if (strncmp(text, "file:", 5) != 0 && strncmp(text, "env:", 4) != 0 &&
+        (strncmp(text, "fd:", 3) != 0 || !text[3] || text[3 + strspn(text + 3, "0123456789")]))
+        return bad_value(parse, option, value, option->value);
+    return read_text(parse, option, value);
+}
+
+/* A digit's value in an alphabet, or -1. */
+static int digit(const char *alphabet, char c) {
+    const char *found = c ? strchr(alphabet, c) : NULL;
+    return found ? (int)(found - alphabet) : -1;
+}
+
+/* Reads 32 bytes written in digits of so many bits, big-endian; what is left of the last digit must be 0. */
+static bool digits_read(const char *text, const char *alphabet, unsigned bits, uint8_t out[32]) {
+    unsigned held = 0, held_bits = 0;
+    for (size_t used = 0; *text; text++) {
+        int value = digit(alphabet, *text);
+        if (value < 0)
+            return false;
+        held = held << bits | (unsigned)value;
+        held_bits += bits;
+        if (held_bits < 8)
+            continue;
+        held_bits -= 8;
+        if (used < 32)
+            out[used++] = (uint8_t)(held >> held_bits);
+        held &= (1U << held_bits) - 1;
+    }
+    return held == 0;
+}
+
+/* "sha256:" and 64 hexadecimal digits, as we print it, or base64, as curl and HPKP (RFC 7469) have it. */
+static int read_pin(const struct parse *parse, const struct option *option, const struct value *value) {
+    static const char takes[] = "sha256: and 64 hexadecimal digits, or the 44 characters of base64";
+    struct eye_endpoint_tls *tls = &parse->endpoint->tls;
+    char text[65];
+    size_t size = strlen(value->text);
+    if (strncmp(value->text, "sha256:", 7) != 0 || (size != 7 + 64 && size != 7 + 44))
+        return bad_value(parse, option, value, takes);
+    if (tls->pin_count == EYE_PIN_MAX)
+        return parse_bad(parse, value->at, "'%s' more than %d times", option->name, EYE_PIN_MAX);
+    bool hex = size == 7 + 64;
+    snprintf(text, sizeof text, "%s", value->text + 7);
+    for (char *c = text; hex && *c; c++)
+        *c = ascii_lower(*c);
+    if (!hex && text[43] == '=')
+        text[43] = '\0';
+    bool read = hex ? digits_read(text, "0123456789abcdef", 4, tls->pins[tls->pin_count])
+                    : digits_read(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 6,
+                                  tls->pins[tls->pin_count]);
+    if (!read)
+        return bad_value(parse, option, value, takes);
+    tls->pin_count++;
     return 0;
 }
 
@@ -184,7 +247,9 @@ static int read_cidr(const struct parse *parse, const struct option *option, con
 
 #define TCP       (1U << EYE_TCP)
 #define UDP       (1U << EYE_UDP)
-#define IP        (TCP | UDP)
+#define TLS       (1U << EYE_TLS)
+#define TCP_TLS   (TCP | TLS)
+#define IP        (TCP | UDP | TLS)
 #define UNIX      (1U << EYE_UNIX)
 #define EXEC      (1U << EYE_EXEC)
 #define FILES     (1U << EYE_FILE)
@@ -199,13 +264,14 @@ static const struct option options[] = {
     {"bind", "ADDR[:PORT]", "the local address to dial from", IP, .read = read_addr, TO(bind)},
     {"device", "IF", "use this network interface alone", IP, .read = read_device, TO(device)},
     {"reuseport", NULL, "share the port with other listeners", IP, .read = read_flag, TO(reuseport)},
-    {"backlog", "N", "connections that may wait to be accepted", TCP | UNIX, .read = read_int, TO(backlog)},
-    {"nodelay", NULL, "send small pieces at once (no Nagle)", TCP, .read = read_flag, TO(nodelay)},
-    {"keepalive", NULL, "notice peers that vanished", TCP, .read = read_flag, TO(keepalive)},
+    {"backlog", "N", "connections that may wait to be accepted", TCP_TLS | UNIX, .read = read_int,
+     TO(backlog)},
+    {"nodelay", NULL, "send small pieces at once (no Nagle)", TCP_TLS, .read = read_flag, TO(nodelay)},
+    {"keepalive", NULL, "notice peers that vanished", TCP_TLS, .read = read_flag, TO(keepalive)},
     {"sndbuf", "SIZE", "the socket's send buffer", IP | UNIX, .read = read_size, TO(sndbuf_bytes)},
     {"rcvbuf", "SIZE", "the socket's receive buffer", IP | UNIX, .read = read_size, TO(rcvbuf_bytes)},
-    {"timeout", "DURATION", "for connecting; 10s unless said", IP | UNIX, .read = read_duration,
-     TO(timeout_ns)},
+    {"timeout", "DURATION", "to connect and to shake hands; 10s unless said", IP | UNIX,
+     .read = read_duration, TO(timeout_ns)},
     {"idle", "DURATION", "end after so long without a byte", EVERY, .read = read_duration, TO(idle_ns)},
     {"max", "N", "peers at once", IP | UNIX, .read = read_int64, TO(peers_max)},
     {"allow", "CIDR", "only peers of this block; may be said often", IP, .many = true, .read = read_cidr,
@@ -214,7 +280,8 @@ static const struct option options[] = {
      TO(deny), .member_count = offsetof(struct eye_endpoint, deny_count)},
     {"type", "stream|seqpacket|dgram", "the kind of socket; stream unless said", UNIX, .read = read_choice,
      TO(type), .choices = types},
-    {"mode", "MODE", "the socket file's permissions; 0600 unless said", UNIX, .read = read_mode, TO(mode)},
+    {"mode", "MODE", "the socket file's permissions; 0600 unless said", UNIX | TLS, .read = read_mode,
+     TO(mode)},
     {"broadcast", NULL, "send to broadcast addresses", UDP, .read = read_flag, TO(broadcast)},
     {"join", "GROUP", "receive what is sent to this multicast group", UDP, .read = read_addr, TO(join)},
     {"ttl", "N", "how many routers a datagram may pass", UDP, .read = read_ttl, TO(ttl)},
@@ -223,9 +290,30 @@ static const struct option options[] = {
     {"append", NULL, "write to the file, at its end", FILES, .read = read_flag, TO(append)},
     {"create", NULL, "write to the file, which is made or emptied first", FILES, .read = read_flag,
      TO(create)},
+    {"cert", "FILE", "the own certificate and its issuers', in PEM", TLS, .read = read_text, TO(tls.cert)},
+    {"key", "FILE", "its private key; in the file of cert= unless said", TLS, .read = read_text, TO(tls.key)},
+    {"pass", "file:PATH|fd:N|env:NAME", "where the key's passphrase is", TLS, .read = read_pass,
+     TO(tls.pass)},
+    {"ca", "FILE|DIR", "trusted issuers, not the system's; a server's clients must have a certificate", TLS,
+     .read = read_text, TO(tls.ca)},
+    {"crl", "FILE", "lists of certificates that were revoked", TLS, .read = read_text, TO(tls.crl)},
+    {"pin", "sha256:HASH", "the peer's public key, in the place of issuer and name; may be said often", TLS,
+     .many = true, .read = read_pin, TO(tls.pins)},
+    {"insecure", NULL, "verify nothing", TLS, .read = read_flag, TO(tls.insecure)},
+    {"name", "NAME", "to send and to verify, where it is not the host that is dialled", TLS,
+     .read = read_text, TO(tls.name)},
+    {"alpn", "NAME[:NAME...]", "protocols to agree on, the preferred one first", TLS, .read = read_text,
+     TO(tls.alpn)},
+    {"tls-min", "1.2|1.3", "the lowest version; 1.2 unless said", TLS, .read = read_choice,
+     TO(tls.version_min), .choices = versions},
+    {"tls-max", "1.2|1.3", "the highest version; 1.3 unless said", TLS, .read = read_choice,
+     TO(tls.version_max), .choices = versions},
+    {"ciphers", "LIST", "for TLS 1.2, which it implies unless suites= is said", TLS, .read = read_text,
+     TO(tls.ciphers)},
+    {"suites", "LIST", "the ciphers of TLS 1.3", TLS, .read = read_text, TO(tls.suites)},
 };
 
-_Static_assert(ARRAY_LEN(options) < 64, "one bit an option");
+_Static_assert(ARRAY_LEN(options) <= OPTIONS_MAX, "one bit an option");
 
 const struct option *option_find(const char *name, size_t size) {
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
@@ -312,6 +400,7 @@ static int option_read(struct parse *parse, size_t at, size_t end) {
     if (!option->many && parse->seen & bit)
         return parse_bad(parse, at, "'%s' twice", option->name);
     parse->seen |= bit;
+    parse->at[option - options] = at;
     int r = equals ? value_read(parse, name_end + 1, end, &value) : 0;
     return r < 0 ? r : option->read(parse, option, &value);
 }
@@ -325,6 +414,17 @@ int options_read(struct parse *parse, size_t at, size_t end) {
             return r;
         at = option_end + 1;
     }
+}
+
+int options_check(const struct parse *parse, enum eye_scheme stands_on) {
+    for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+        const struct option *option = &options[i];
+        unsigned without_tls = option->schemes & ~(unsigned)TLS;
+        if ((parse->seen >> i & 1) && without_tls && !(without_tls & 1U << stands_on))
+            return parse_bad(parse, parse->at[i], "'%s' is for tls over %s, and this is over %s,",
+                             option->name, stands_on == EYE_TCP ? "unix" : "tcp", eye_scheme_name(stands_on));
+    }
+    return 0;
 }
 
 int eye_endpoint_option(size_t index, struct eye_option_row *ret_row) {

@@ -309,8 +309,8 @@ static void dial_start(struct dial *d) {
     attempts_start(d);
 }
 
-void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
-              eye_done *done) {
+void dial_plain(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
+                eye_done *done) {
     *ret = (struct eye_dialled){0};
     op_begin(loop, op, &op_dial, done);
     const struct scheme *scheme = scheme_of(endpoint);
@@ -332,4 +332,12 @@ void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, s
     *d = (struct dial){.loop = loop, .op = op, .endpoint = endpoint, .ret = ret};
     op_of(op)->u.own.of = d;
     dial_start(d);
+}
+
+void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
+              eye_done *done) {
+    if (endpoint->scheme == EYE_TLS)
+        tls_dial(loop, op, endpoint, ret, done);
+    else
+        dial_plain(loop, op, endpoint, ret, done);
 }

@@ -8,19 +8,20 @@
 #define SOCKEYE_NET_H
 
 #include <sockeye/stream.h>
+#include <sockeye/tls.h>
 
 #include "loop/io.h"
 
 struct inbox;
-struct sender;
+struct layer;
 
 struct eye_stream {
     union {
-        struct inbox *inbox;   /* has_inbox: it is a UDP listener's peer */
-        struct sender *sender; /* has_sender: it is a Unix datagram listener's peer */
-        eye_child *child;      /* has_child: an exec endpoint's, until it is taken */
+        struct inbox *inbox; /* has_inbox: it is a datagram listener's peer */
+        eye_child *child;    /* has_child: an exec endpoint's, until it is taken */
+        struct layer *layer; /* has_layer: it stands on another stream, and has no slot */
     } u;
-    bool has_inbox, has_sender, has_child;
+    bool has_inbox, has_child, has_layer;
     bool two;           /* slot[1] is there and carries EYE_OUT */
     struct slot slot[]; /* slot[0] carries EYE_IN, and both ways where there is one */
 };
@@ -29,10 +30,33 @@ static inline struct slot *stream_slot(const eye_stream *stream, enum eye_way wa
     return (struct slot *)(uintptr_t)&stream->slot[stream->two && way == EYE_OUT];
 }
 
+/* What changes the bytes of a stream on their way: the operations of the stream on top of it. */
+struct layer {
+    const struct layer_ops *ops;
+    eye_loop *loop;
+    eye_stream *below; /* its own */
+};
+
+struct layer_ops {
+    void (*recv)(struct layer *layer, eye_op *op, void *buf, size_t size, eye_done *done);
+    void (*recv_lent)(struct layer *layer, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done);
+    void (*send)(struct layer *layer, eye_op *op, const void *buf, size_t size, bool copy, eye_done *done);
+    void (*finish)(struct layer *layer, eye_op *op, eye_done *done);
+    /* Ends and frees layer, below and stream. */
+    void (*close)(struct layer *layer, eye_op *op, bool abort, eye_done *done);
+    /* Frees the layer alone. */
+    void (*drop)(struct layer *layer);
+    int (*tls)(const struct layer *layer, struct eye_tls_info *ret_info);
+};
+
 /* A stream over fd, which it owns from then on; on failure fd stays the caller's. */
 int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream);
 /* The same over two descriptors, to read from and to write to. */
 int stream_new_two(eye_loop *loop, const int fds[2], const unsigned slot_flags[2], eye_stream **ret_stream);
+/* A stream on top of a layer. */
+int stream_new_layered(struct layer *layer, eye_stream **ret_stream);
+/* The loop that a stream belongs to. */
+eye_loop *stream_loop(const eye_stream *stream);
 /* Closes and frees a stream that has no operation pending. */
 void stream_drop(eye_stream *stream);
 /* The same, of a peer that will not be served: over TCP it sees a reset, which it cannot take for an
@@ -97,6 +121,38 @@ void lookup_done(struct lookup *lookup);
 /* Blocking, unless numeric: then EYE_EAI_BASE + EAI_NONAME for what would have to be asked for. */
 int lookup_run(const struct lookup *lookup, bool numeric, struct eye_addrs *ret_addrs,
                struct eye_err *reterr);
+
+/* ---- TLS (tls_stream.c, tls_secure.c, tls_accept.c) ---- */
+
+struct tls_context;
+
+/* A stream of TLS over another, which it owns from then on; its handshake comes first. Errors: -ENOMEM. */
+int tls_stream_new(eye_stream *below, struct tls_context *context, eye_stream **ret_stream);
+/* Completes with 0 when the handshake is done, or its code and *reterr. */
+void tls_stream_handshake(eye_stream *stream, eye_op *op, struct eye_err *reterr, eye_done *done);
+
+/* Puts TLS on a stream and shakes hands by a deadline: completes with 0 and *ret_stream, or with a code and
+ * *reterr when what there was has been closed. */
+void tls_secure(eye_stream *below, eye_op *op, const struct eye_endpoint *endpoint,
+                struct tls_context *context, int64_t deadline_ns, eye_stream **ret_stream,
+                struct eye_err *reterr, eye_done *done);
+
+/* eye_dial for tls endpoints, and for what they stand on. */
+void tls_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
+              eye_done *done);
+void dial_plain(eye_loop *loop, eye_op *op, const struct eye_endpoint *endpoint, struct eye_dialled *ret,
+                eye_done *done);
+
+/* What a listener of a tls endpoint has besides: peers in the middle of their handshakes. */
+struct tls_port;
+int tls_port_new(eye_listener *listener, eye_loop *loop, const struct eye_endpoint *endpoint,
+                 struct tls_port **ret_port, struct eye_err *reterr);
+void tls_port_accept(struct tls_port *port, eye_op *op, eye_stream **ret_stream, eye_done *done);
+const struct eye_refusal *tls_port_refusal(const struct tls_port *port);
+int tls_port_pin(const struct tls_port *port, char *buf, size_t size);
+/* Turns away those who are there; what it has goes when the last of them has. */
+void tls_port_free(struct tls_port *port);
+void accept_plain(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye_done *done);
 
 /* Fills in the line for a system call that failed on an endpoint, and its likely cause. */
 int net_fail(struct eye_err *reterr, const struct eye_endpoint *endpoint, int code, bool listening);

@@ -9,11 +9,13 @@
 static const struct scheme *const schemes[] = {
     [EYE_TCP] = &scheme_tcp,   [EYE_UDP] = &scheme_udp,     [EYE_UNIX] = &scheme_unix,
     [EYE_EXEC] = &scheme_exec, [EYE_STDIO] = &scheme_stdio, [EYE_FD] = &scheme_fd,
-    [EYE_FILE] = &scheme_file,
+    [EYE_FILE] = &scheme_file, [EYE_TLS] = &scheme_tcp,
 };
 _Static_assert(ARRAY_LEN(schemes) == EYE_SCHEME_MAX, "a row for every scheme");
 
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint) {
+    if (endpoint->scheme == EYE_TLS && endpoint->path)
+        return &scheme_unix;
     return schemes[endpoint->scheme];
 }
 
@@ -28,11 +30,13 @@ bool eye_endpoint_endless(const struct eye_endpoint *endpoint) {
 }
 
 int lookup_new(const struct eye_endpoint *endpoint, bool passive, struct lookup *ret_lookup) {
-    struct lookup lookup = {.scheme = endpoint->scheme, .family = endpoint->family, .passive = passive};
+    struct lookup lookup = {.scheme = endpoint->path ? EYE_UNIX : endpoint->scheme,
+                            .family = endpoint->family,
+                            .passive = passive};
     /* A group of IPv4 can be joined on a socket of IPv4 only. */
     if (endpoint->join && endpoint->join->u.sa.sa_family == AF_INET)
         lookup.family = 4;
-    if (endpoint->scheme == EYE_UNIX) {
+    if (endpoint->path) {
         size_t size = strlen(endpoint->path);
         lookup.unix_addr.u.un.sun_family = AF_UNIX;
         memcpy(lookup.unix_addr.u.un.sun_path, endpoint->path, size); /* the parser has seen that it fits */

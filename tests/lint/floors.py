@@ -8,11 +8,12 @@ that do not know each other. The command and the examples see the public headers
 import pathlib
 import re
 
-FLOOR = {"base": 0, "sys": 1, "name": 2, "file": 2, "loop": 3, "net": 4, "crypto": 4, "wire": 4, "flow": 5,
-         "doctor": 5}
+FLOOR = {"base": 0, "sys": 1, "name": 2, "file": 2, "loop": 3, "tls": 3, "net": 4, "crypto": 4, "wire": 4,
+         "flow": 5, "doctor": 5}
 LOOPLESS = ("crypto", "wire")  # plain blocking code
 HOME = {"err.h": "base", "addr.h": "base",  # the value is for all; the functions are name's
-        "newfile.h": "sys", "endpoint.h": "name", "file.h": "file", "loop.h": "loop", "stream.h": "net",
+        "newfile.h": "sys", "endpoint.h": "name", "file.h": "file", "loop.h": "loop", "tls.h": "tls",
+        "stream.h": "net",
         "crypto.h": "crypto", "packet.h": "wire", "flow.h": "flow", "doctor.h": "doctor"}
 ALL_OF_THEM = "sockeye.h"
 PUBLIC = "include/sockeye"

@@ -99,6 +99,19 @@ static void describe(const struct eye_endpoint *e, char *line, size_t size) {
         add(line, size, " type=%d", e->type);
     if (e->mode != 0600 || e->mode_said)
         add(line, size, " mode=%04o%s", e->mode, e->mode_said ? "" : "?");
+    const struct eye_endpoint_tls *tls = &e->tls;
+    const char *const texts[][2] = {{"cert", tls->cert},       {"key", tls->key},       {"pass", tls->pass},
+                                    {"ca", tls->ca},           {"crl", tls->crl},       {"name", tls->name},
+                                    {"ciphers", tls->ciphers}, {"suites", tls->suites}, {"alpn", tls->alpn}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (texts[i][1])
+            add(line, size, " %s=%s", texts[i][0], texts[i][1]);
+    if (tls->version_min || tls->version_max)
+        add(line, size, " versions=%d-%d", tls->version_min, tls->version_max);
+    for (size_t i = 0; i < tls->pin_count; i++)
+        add(line, size, " pin=%02x%02x..%02x", tls->pins[i][0], tls->pins[i][1], tls->pins[i][31]);
+    add(line, size, "%s%s", tls->insecure ? " insecure" : "",
+        !e->kept == (e->scheme == EYE_TLS) ? " kept?" : "");
     add(line, size, "%s%s%s%s", e->pipes ? " pipes" : "", e->pty ? " pty" : "", e->append ? " append" : "",
         e->create ? " create" : "");
 }
@@ -109,6 +122,22 @@ static const struct {
     {"tcp:127.0.0.1:5566", "tcp host=127.0.0.1 port=5566"},
     {"127.0.0.1:5566", "tcp host=127.0.0.1 port=5566"},
     {"tcp://host:80", "tcp host=host port=80"},
+    {"tls:h:443", "tls host=h port=443"},
+    {"tls://h:443", "tls host=h port=443"},
+    {"tls:[::1]:443,nodelay", "tls host=::1 port=443 nodelay"},
+    {"tls:443", "tls host= port=443 bare any"},
+    {"tls:/run/a.sock", "tls path=/run/a.sock"},
+    {"tls:///run/a.sock,mode=0660", "tls path=/run/a.sock mode=0660"},
+    {"tls:@a,name=h,ca=/ca.pem,crl=/crl.pem", "tls path=@a ca=/ca.pem crl=/crl.pem name=h"},
+    {"tls,cert=a.pem:./b,c", "tls path=./b,c cert=a.pem"},
+    {"tls:h:1,cert=a%2Cb,key=c,pass=env:P,alpn=h2:x",
+     "tls host=h port=1 cert=a,b key=c pass=env:P alpn=h2:x"},
+    {"tls:h:1,ciphers=A:B,suites=C,tls-min=1.2,tls-max=1.3",
+     "tls host=h port=1 ciphers=A:B suites=C versions=12-13"},
+    {"tls:h:1,insecure", "tls host=h port=1 insecure"},
+    {"tls:h:1,pin=sha256:00ff00000000000000000000000000000000000000000000000000000000000A,"
+     "pin=sha256:AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAM=",
+     "tls host=h port=1 pin=00ff..0a pin=0102..03"},
     {"host.example.org:http", "tcp host=host.example.org port=http"},
     {"my_host-1.:65535", "tcp host=my_host-1. port=65535"},
     {"b\xc3\xbc"
@@ -234,12 +263,23 @@ static const struct {
     {"tcp", 3, "no ':' and target", ""},
     {"unix", 4, "no ':' and target", ""},
     {"tcp,nodelay", 11, "no ':' and target", ""},
-    {"tls:h:443", 0, "unsupported scheme 'tls'", "this version does not have it yet"},
     {"exec", 4, "no ':' and target", ""},
     {"exec:", 5, "no command", ""},
     {"exec,pty:", 9, "no command", ""},
     {"exec,ptty:cat", 5, "unknown option 'ptty'", "did you mean 'pty'?"},
-    {"exec,nodelay:cat", 5, "'nodelay' is an option of tcp endpoints", ""},
+    {"tls:h:443,mode=0600", 10, "'mode' is for tls over unix, and this is over tcp,", ""},
+    {"tls:/p,nodelay", 7, "'nodelay' is for tls over tcp, and this is over unix,", ""},
+    {"tls:h:1,pass=secret", 13, "'pass' takes file:PATH|fd:N|env:NAME, not 'secret',", ""},
+    {"tls:h:1,pass=fd:x", 13, "'pass' takes file:PATH|fd:N|env:NAME, not 'fd:x',", ""},
+    {"tls:h:1,tls-min=1.1", 16, "'tls-min' takes 1.2|1.3, not '1.1',", ""},
+    {"tls:h:1,pin=sha256:00", 12,
+     "'pin' takes sha256: and 64 hexadecimal digits, or the 44 characters of base64, not 'sha256:00',", ""},
+    {"tls:h:1,pin=sha256:AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAN=", 12,
+     "'pin' takes sha256: and 64 hexadecimal digits, or the 44 characters of base64, not "
+     "'sha256:AQIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAN=',",
+     ""},
+    {"h:80,cert=a.pem", 5, "'cert' is an option of tls endpoints", ""},
+    {"exec,nodelay:cat", 5, "'nodelay' is an option of tcp and tls endpoints", ""},
     {"exce:grep x", 0, "unknown scheme 'exce'", "did you mean 'exec'?"},
     {"fd", 2, "no ':' and target", ""},
     {"fd:", 3, "'' is no descriptor's number", ""},
@@ -248,13 +288,13 @@ static const struct {
     {"fd:systemd:x", 3, "'systemd:x' is no descriptor's number", ""},
     {"fd:2147483648", 3, "'2147483648' is no descriptor's number", ""},
     {"fd:3,append", 5, "'append' is an option of file endpoints", ""},
-    {"fd:3,listen", 5, "'listen' is an option of tcp, udp and unix endpoints", ""},
+    {"fd:3,listen", 5, "'listen' is an option of tcp, udp, unix and tls endpoints", ""},
     {"file", 4, "no ':' and target", ""},
     {"file:", 5, "no path", ""},
     {"file:,append", 5, "no path", ""},
     {"file,create:", 12, "no path", ""},
     {"file:/p,apend,create=1", 20, "'create' takes no value", ""},
-    {"file:/p,mode=0600", 8, "'mode' is an option of unix endpoints", ""},
+    {"file:/p,mode=0600", 8, "'mode' is an option of unix and tls endpoints", ""},
     {"file:/p,x=1", 8, "unknown option 'x'",
      "where a path holds commas, options stand before the colon: file,append:/var/log/a,b"},
     {"fil:/p", 0, "unknown scheme 'fil'", "did you mean 'file'?"},
@@ -263,9 +303,10 @@ static const struct {
     {"tpc,nodelay:host:80", 0, "unknown scheme 'tpc'", "did you mean 'tcp'?"},
     {"unxi:/run/a", 0, "unknown scheme 'unxi'", "did you mean 'unix'?"},
     {"stdoi:", 0, "unknown scheme 'stdoi'", "did you mean 'stdio'?"},
-    {"http://host/", 0, "unknown scheme 'http'", "the schemes are tcp, udp, unix, exec, stdio, fd and file"},
+    {"http://host/", 0, "unknown scheme 'http'",
+     "the schemes are tcp, udp, tls, unix, exec, stdio, fd and file"},
     {"myhost:80:90", 0, "unknown scheme 'myhost'",
-     "the schemes are tcp, udp, unix, exec, stdio, fd and file"},
+     "the schemes are tcp, udp, tls, unix, exec, stdio, fd and file"},
     {"::1:80", 0, "an IPv6 literal without brackets", "IPv6 literals stand in brackets: [::1]:80"},
     {"tcp:::1:80", 4, "an IPv6 literal without brackets", "IPv6 literals stand in brackets: [::1]:80"},
     {"2001:db8::1", 0, "an IPv6 literal without brackets",
@@ -310,10 +351,10 @@ static const struct {
     {"h:80,,nodelay", 5, "empty option", ""},
     {"h:80,=5", 5, "empty option", ""},
     {"tcp,:h:80", 4, "empty option", ""},
-    {"h:80,mode=0600", 5, "'mode' is an option of unix endpoints", ""},
-    {"@a,nodelay", 3, "'nodelay' is an option of tcp endpoints", ""},
-    {"-,dial", 2, "'dial' is an option of tcp, udp and unix endpoints", ""},
-    {"stdio,listen:", 6, "'listen' is an option of tcp, udp and unix endpoints", ""},
+    {"h:80,mode=0600", 5, "'mode' is an option of unix and tls endpoints", ""},
+    {"@a,nodelay", 3, "'nodelay' is an option of tcp and tls endpoints", ""},
+    {"-,dial", 2, "'dial' is an option of tcp, udp, unix and tls endpoints", ""},
+    {"stdio,listen:", 6, "'listen' is an option of tcp, udp, unix and tls endpoints", ""},
     {"-,xyzzy", 2, "unknown option 'xyzzy'", ""},
     {"stdio:x", 6, "stdio takes no target", ""},
     {"h:80,nodelay=1", 12, "'nodelay' takes no value", ""},
@@ -429,9 +470,9 @@ static void test_limits(void) {
     CHECK_INT(err.column, column);
 
     tap_case("a value longer than any");
-    snprintf(text, sizeof(text), "h:80,device=%0256d", 0);
+    snprintf(text, sizeof(text), "h:80,device=%01024d", 0);
     CHECK_INT(eye_endpoint_parse(text, &endpoint, &err), EYE_ESYNTAX);
-    CHECK(strstr(err.text, "a value longer than 255 bytes in ") == err.text);
+    CHECK(strstr(err.text, "a value longer than 1023 bytes in ") == err.text);
     CHECK_INT(err.column, 12);
     CHECK_INT(alloc_live, 0);
 }
