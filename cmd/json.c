@@ -1,6 +1,7 @@
 #include "json.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static void put(struct json *json, const char *data, size_t size) {
@@ -128,6 +129,13 @@ void json_uint(struct json *json, const char *key, uint64_t value) {
     put_key(json, key);
     snprintf(digits, sizeof digits, "%" PRIu64, value);
     put_text(json, digits);
+}
+
+void json_real(struct json *json, const char *key, double value, int decimals) {
+    char digits[344]; /* DBL_MAX has 309 digits before the point */
+    put_key(json, key);
+    snprintf(digits, sizeof digits, "%.*f", decimals, value);
+    put_text(json, isfinite(value) ? digits : "null");
 }
 
 void json_bool(struct json *json, const char *key, bool value) {

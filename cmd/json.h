@@ -30,6 +30,8 @@ void json_string(struct json *json, const char *key, const char *text);
 void json_bytes(struct json *json, const char *key, const char *text, size_t size);
 void json_int(struct json *json, const char *key, int64_t value);
 void json_uint(struct json *json, const char *key, uint64_t value);
+/* With so many decimals; what is no number (RFC 8259, 6) is null. */
+void json_real(struct json *json, const char *key, double value, int decimals);
 void json_bool(struct json *json, const char *key, bool value);
 
 /* Containers: '{' or '[' opens one, '}' or ']' closes it. */

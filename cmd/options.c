@@ -7,7 +7,7 @@
 
 #define NAMES_MAX 64
 
-static const char *const engine_choices[] = {"auto", "epoll", "poll", "select", NULL};
+const char *const engine_choices[] = {"auto", "epoll", "poll", "select", NULL};
 
 const struct common common_defaults = COMMON_DEFAULTS;
 
@@ -151,6 +151,15 @@ static int integer_read(const struct option_row *row, const char *text, void *fi
     return 0;
 }
 
+static int size_read(const struct option_row *row, const char *text, void *field) {
+    int64_t bytes;
+    (void)row;
+    if (eye_parse_size(text, &bytes) < 0 || bytes == 0)
+        return EYE_ESYNTAX;
+    *(int64_t *)field = bytes;
+    return 0;
+}
+
 static int eof_read(const struct option_row *row, const char *text, void *field) {
     struct eof_choice *eof = field;
     int64_t wait_ns;
@@ -177,6 +186,7 @@ static const struct {
     [OPTION_CHOICE] = {"choice", choice_read, NULL},
     [OPTION_DURATION] = {"duration", duration_read, "a duration: 250ms, 5s, 2m"},
     [OPTION_INTEGER] = {"integer", integer_read, "a number from 1 on"},
+    [OPTION_SIZE] = {"size", size_read, "a size: 64k, 10M, 1GiB"},
     [OPTION_EOF] = {"eof", eof_read, NULL},
 };
 _Static_assert(sizeof kinds / sizeof kinds[0] == OPTION_KIND_MAX, "a row for every kind");

@@ -21,6 +21,7 @@ enum option_kind {
     OPTION_CHOICE,   /* const char *; one of choices, and nothing else */
     OPTION_DURATION, /* int64_t, nanoseconds */
     OPTION_INTEGER,  /* int64_t, from 1 on */
+    OPTION_SIZE,     /* int64_t, bytes, from 1 on */
     OPTION_EOF,      /* struct eof_choice */
     OPTION_KIND_MAX
 };
@@ -64,6 +65,9 @@ struct common {
     { .engine = "auto", .grace_ns = GRACE_DEFAULT_NS }
 
 extern const struct common common_defaults;
+
+/* The engines, ended by NULL. */
+extern const char *const engine_choices[];
 
 /* The shared rows. */
 extern const struct option_row option_help, option_json, option_quiet, option_verbose, option_events,

@@ -20,8 +20,7 @@ static bool listed(const char *word, const char *const *names) {
     return *names != NULL;
 }
 
-/* Tells a name that does not exist, which is wrong usage, from one that cannot be had. */
-static int engine_check(const char *engine, struct eye_err *reterr) {
+int run_engine_check(const char *engine, struct eye_err *reterr) {
     const char *names[ENGINE_MAX + 1] = {"auto"}, *near;
     char hint[64];
     size_t count = 1;
@@ -71,7 +70,7 @@ int run_open(struct run *run, const struct common *common, void (*stop)(struct r
     struct eye_err err;
 
     *run = (struct run){.grace_ns = common->grace_ns};
-    if (engine_check(common->engine, &err) < 0 || events_open(&run->events, common, &err) < 0)
+    if (run_engine_check(common->engine, &err) < 0 || events_open(&run->events, common, &err) < 0)
         return report(&err);
     if (eye_loop_new(&opts, &run->loop, &err) < 0) {
         events_close(&run->events);

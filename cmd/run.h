@@ -33,6 +33,9 @@ int run_close(struct run *run, int status);
 /* Ends the process by a signal's default action, once all is in order. */
 void run_end_by(int signum);
 
+/* Tells a name that does not exist, which is wrong usage, from an engine that cannot be had. */
+int run_engine_check(const char *engine, struct eye_err *reterr);
+
 /* Reads an endpoint, or reports why not and returns the exit status. */
 int run_endpoint(const char *text, struct eye_endpoint *ret_endpoint);
 

@@ -10,6 +10,7 @@
 #include <sockeye/flow.h>
 #include <sockeye/loop.h>
 #include <sockeye/newfile.h>
+#include <sockeye/packet.h>
 #include <sockeye/stream.h>
 #include <sockeye/tls.h>
 

@@ -50,7 +50,9 @@ EYE_API void eye_dial(eye_loop *loop, eye_op *op, const struct eye_endpoint *end
  * is said, an inherited descriptor that listens does. */
 EYE_API bool eye_endpoint_listens(const struct eye_endpoint *endpoint);
 
-/* Whether it is one of datagrams: its listener gives a stream for each sender, as long as that is open. */
+/* Whether it is one of datagrams: its listener gives a stream for each sender, as long as that is open.
+ * Senders of Unix datagrams that have no address are one, whose stream takes nothing (-EPIPE); freeing such a
+ * listener leaves the streams that were accepted, and the endpoint must outlive them. */
 EYE_API bool eye_endpoint_endless(const struct eye_endpoint *endpoint);
 
 /* Listens on an endpoint, blocking while a name resolves: a name listens on all its addresses, up to

@@ -62,7 +62,7 @@ static void tell(struct datagram_service *s) {
         const struct datagram *d = s->current = &s->received.list[s->at];
         size_t left = d->size - s->at_byte;
         size_t size = d->segment_bytes ? MIN(d->segment_bytes, left) : left;
-        if (s->client.admits(s->client.user, &d->peer))
+        if (!d->cut && s->client.admits(s->client.user, &d->peer))
             s->client.datagram(s->client.user,
                                (struct eye_bytes){.data = d->data + s->at_byte, .size = size});
         s->at_byte += size;
@@ -139,6 +139,12 @@ void datagrams_answer(struct datagram_service *s, const void *data, size_t size)
                                                             .local = s->current->local};
 }
 
+/* Unix datagrams are as large as their sender's buffer (unix(7)); of them fewer are taken at once. */
+static bool is_unix(const struct slot *slot) {
+    struct eye_addr addr = {.len = sizeof addr.u};
+    return getsockname(slot->fd, &addr.u.sa, &addr.len) == 0 && addr.u.sa.sa_family == AF_UNIX;
+}
+
 struct datagram_service *datagrams_new(eye_listener *listener, const struct datagram_client *client) {
     struct datagram_service *s = malloc(sizeof *s);
     if (!s)
@@ -147,6 +153,7 @@ struct datagram_service *datagrams_new(eye_listener *listener, const struct data
     memset(s, 0, offsetof(struct datagram_service, buffer));
     s->slot = listener_slot(listener);
     s->client = *client;
+    s->received.each_bytes = is_unix(s->slot) ? LEND_BYTES : 0;
     s->joined = sys_set_int(s->slot->fd, IPPROTO_UDP, UDP_GRO, 1) == 0;
     return s;
 }

@@ -227,10 +227,6 @@ static void way_eof(struct way *w) {
     struct way *other = way_other(w);
     observe(relay->opts.observer,
             &(struct eye_event){.kind = EYE_EVENT_EOF, .conn = relay->opts.conn, .side = w->side});
-    if (w->discarding) {
-        way_end(w);
-        return;
-    }
     int from = w->side == EYE_TO;
     switch (relay->opts.side[from].eof) {
     case EYE_EOF_HALF:
@@ -247,7 +243,10 @@ static void way_eof(struct way *w) {
         quiet_start(relay, relay->opts.side[from].wait_ns, true);
         break;
     }
-    way_finish(w);
+    if (w->discarding)
+        way_end(w);
+    else
+        way_finish(w);
 }
 
 /* The side that a way takes from has failed. */

@@ -213,9 +213,6 @@ static void ports_free(eye_server *server) {
 static int ports_open(eye_server *server, struct eye_err *reterr) {
     const struct eye_endpoint *endpoint = server->serving.endpoint;
     bool datagrams = eye_endpoint_endless(endpoint);
-    if (datagrams && endpoint->scheme == EYE_UNIX && !server->serving.handler->data)
-        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
-                       "%s: senders of Unix datagrams cannot be told apart", endpoint->text);
     eye_listener *listeners[EYE_LISTENER_MAX];
     int r = eye_listen(server->serving.loop, endpoint, listeners, EYE_LISTENER_MAX, reterr);
     if (r < 0)

@@ -20,16 +20,18 @@ struct datagram {
     struct eye_addr local; /* to answer from; len 0: unknown; the port does not count */
     struct eye_addr to;    /* received ones: where it was sent to, the same or a group's; len 0: unknown */
     bool group;            /* it was sent to a broadcast or multicast address */
+    bool cut;              /* it did not fit, and its end is lost */
 };
 
 struct batch {
     size_t count;
-    uint64_t lost; /* sent ones that the kernel refused, each for a reason of its own */
+    uint64_t lost;     /* sent ones that the kernel refused, each for a reason of its own */
+    size_t each_bytes; /* room for each that is received; 0: DATAGRAM_BYTES */
     struct datagram list[BATCH_MAX];
 };
 
-/* Fills the batch: its list's data point into buffer, which has BATCH_MAX * DATAGRAM_BYTES. Completes with
- * the number of entries. */
+/* Fills the batch: its list's data point into buffer, which has BATCH_MAX * DATAGRAM_BYTES, and the
+ * room that each_bytes asks for, for fewer of them. Completes with the number of entries. */
 void io_recv_batch(struct slot *slot, eye_op *op, struct batch *batch, uint8_t *buffer, eye_done *done);
 
 /* Sends all of it, in order; completes with the number of entries. A datagram that the kernel refuses is

@@ -3,11 +3,11 @@
  * Theory of operation. What an unknown sender sends is kept in an inbox of its own. When that is accepted,
  * a socket is made for this peer alone, bound to the address that its first datagram came to and connected
  * to it: from then on the kernel sorts its datagrams out by itself, and everything that works on streams
- * works on it. Until connect(2) has taken effect, more of them may have come to the listening socket, so
- * that is emptied once more; and the inbox is read before the socket. Thus order is kept. Where the first
- * datagram came to a broadcast or multicast address the socket is bound to that, and the kernel then answers
- * from an address of the interface. Of what comes to such an address every socket gets a copy, and the
- * listener's is passed over once the peer has its own.
+ * works on it. Until connect(2) has taken effect, more of them may have come to the listening socket, and
+ * to the new one those of others, so both are emptied once more; and the inbox is read before the socket.
+ * Thus each gets its own, in order. Where the first datagram came to a broadcast or multicast address the
+ * socket is bound to that, and the kernel then answers from an address of the interface. Of what comes to
+ * such an address every socket gets a copy, and the listener's is passed over once the peer has its own.
  *
  * While nobody accepts, nothing is taken from the listening socket, whose buffer has its bound. */
 #include "net/inbox.h"
@@ -164,8 +164,8 @@ static size_t strangers(const struct list *peers) {
     return count;
 }
 
-/* Puts what has come into the inboxes; made is the one whose socket is new, or NULL. */
-static void drain(struct slot *slot, struct list *peers, const struct inbox *made) {
+/* Puts what has come to a socket into the inboxes; made is the one whose socket is new, or NULL. */
+static void drain(const struct slot *slot, struct list *peers, const struct inbox *made) {
     size_t room = STRANGERS_MAX - MIN(strangers(peers), (size_t)STRANGERS_MAX);
     for (int i = 0; i < DRAIN_MAX; i++) {
         struct datagram d;
@@ -174,6 +174,8 @@ static void drain(struct slot *slot, struct list *peers, const struct inbox *mad
             return;
         if (n < 0)
             continue; /* an error that an earlier datagram met on its way */
+        if (made && !d.to.len)
+            d.to = made->local; /* a new socket is not asked to tell */
         struct inbox *inbox = find(peers, &d.peer);
         if (!inbox && room > 0 && (inbox = inbox_new(&d))) {
             list_append(peers, &inbox->node);
@@ -210,6 +212,7 @@ int64_t inbox_accept(struct slot *slot, const struct eye_endpoint *e, struct lis
     if (r < 0)
         return r;
     drain(slot, peers, inbox);
+    drain(&inbox->stream->slot[0], peers, inbox);
     *ret_stream = inbox->stream;
     return 0;
 }

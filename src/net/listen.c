@@ -4,14 +4,16 @@
 
 #include "net/inbox.h"
 #include "net/net.h"
+#include "net/senders.h"
 #include "sys/sys.h"
 
 struct eye_listener {
     const struct eye_endpoint *endpoint;
     const struct scheme *scheme;
     struct bound bound;
-    struct list peers;    /* the inboxes of a datagram listener's peers */
-    struct tls_port *tls; /* of a tls endpoint */
+    struct list peers;      /* the inboxes of a UDP listener's peers */
+    struct senders senders; /* the peers of one of Unix datagrams */
+    struct tls_port *tls;   /* of a tls endpoint */
     struct slot slot;
 };
 
@@ -41,6 +43,18 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
     return ret_fd;
 }
 
+static void listener_release(eye_listener *listener) {
+    slot_detach(&listener->slot);
+    if (listener->scheme->unbind)
+        listener->scheme->unbind(listener->endpoint, &listener->bound);
+    close(listener->slot.fd);
+    free(listener);
+}
+
+static void senders_released(struct senders *senders) {
+    listener_release(eye_container_of(senders, eye_listener, senders));
+}
+
 /* Listens on an address, or without one on a descriptor that listens already. */
 static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
                         eye_listener **ret_listener, struct eye_err *reterr) {
@@ -64,6 +78,7 @@ static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const stru
         free(listener);
         return net_fail(reterr, e, r, true);
     }
+    senders_init(&listener->senders, &listener->slot, senders_released);
     r = e->scheme == EYE_TLS ? tls_port_new(listener, loop, e, &listener->tls, reterr) : 0;
     if (r < 0) {
         eye_listener_free(listener);
@@ -135,6 +150,10 @@ int eye_listen(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_
     return r;
 }
 
+static bool has_senders(const eye_listener *listener) {
+    return eye_endpoint_endless(listener->endpoint) && listener->endpoint->scheme == EYE_UNIX;
+}
+
 static int64_t perform_accept(struct slot *slot, eye_op *op) {
     eye_listener *listener = eye_container_of(slot, eye_listener, slot);
     if (eye_endpoint_endless(listener->endpoint))
@@ -157,6 +176,10 @@ static int64_t perform_accept(struct slot *slot, eye_op *op) {
 static const struct op_kind op_accept = {.name = "accept", .way = EYE_IN, .perform = perform_accept};
 
 void accept_plain(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye_done *done) {
+    if (has_senders(listener)) {
+        senders_accept(&listener->senders, op, ret_stream, done);
+        return;
+    }
     op_of(op)->u.io.ret = ret_stream;
     slot_submit(&listener->slot, op, &op_accept, done);
 }
@@ -191,12 +214,11 @@ int eye_listener_addr(const eye_listener *listener, struct eye_addr *ret_addr) {
 eye_listener *eye_listener_free(eye_listener *listener) {
     if (!listener)
         return NULL;
-    slot_detach(&listener->slot);
     tls_port_free(listener->tls);
     inbox_abandon(&listener->peers);
-    if (listener->scheme->unbind)
-        listener->scheme->unbind(listener->endpoint, &listener->bound);
-    close(listener->slot.fd);
-    free(listener);
+    if (has_senders(listener))
+        senders_close(&listener->senders);
+    else
+        listener_release(listener);
     return NULL;
 }

@@ -13,15 +13,17 @@
 #include "loop/io.h"
 
 struct inbox;
+struct sender;
 struct layer;
 
 struct eye_stream {
     union {
-        struct inbox *inbox; /* has_inbox: it is a datagram listener's peer */
-        eye_child *child;    /* has_child: an exec endpoint's, until it is taken */
-        struct layer *layer; /* has_layer: it stands on another stream, and has no slot */
+        struct inbox *inbox;   /* has_inbox: it is a UDP listener's peer */
+        struct sender *sender; /* has_sender: it is a Unix datagram listener's peer */
+        eye_child *child;      /* has_child: an exec endpoint's, until it is taken */
+        struct layer *layer;   /* has_layer: it stands on another stream, and has no slot */
     } u;
-    bool has_inbox, has_child, has_layer;
+    bool has_inbox, has_sender, has_child, has_layer;
     bool two;           /* slot[1] is there and carries EYE_OUT */
     struct slot slot[]; /* slot[0] carries EYE_IN, and both ways where there is one */
 };

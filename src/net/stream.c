@@ -6,6 +6,7 @@
 
 #include "net/inbox.h"
 #include "net/net.h"
+#include "net/senders.h"
 #include "sys/sys.h"
 
 int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_stream) {
@@ -81,6 +82,8 @@ static void stream_close_fds(eye_stream *stream) {
         eye_child_free(stream->u.child);
     if (stream->has_inbox)
         inbox_free(stream->u.inbox);
+    if (stream->has_sender)
+        sender_leave(stream->u.sender);
     free(stream);
 }
 
@@ -202,13 +205,19 @@ eye_child *eye_stream_take_child(eye_stream *stream) {
 static int stream_name(const eye_stream *stream, int (*name)(int, struct sockaddr *, socklen_t *),
                        struct eye_addr *ret_addr) {
     struct eye_addr addr = {.len = sizeof addr.u};
-    if (name(stream_bottom(stream)->slot[0].fd, &addr.u.sa, &addr.len) < 0)
+    const eye_stream *bottom = stream_bottom(stream);
+    int fd = bottom->has_sender ? sender_fd(bottom->u.sender) : bottom->slot[0].fd;
+    if (name(fd, &addr.u.sa, &addr.len) < 0)
         return -errno;
     *ret_addr = addr;
     return 0;
 }
 
 int eye_stream_peer(const eye_stream *stream, struct eye_addr *ret_addr) {
+    if (stream->has_sender) {
+        *ret_addr = *sender_addr(stream->u.sender);
+        return 0;
+    }
     return stream_name(stream, getpeername, ret_addr);
 }
 

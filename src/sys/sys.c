@@ -54,6 +54,11 @@ int64_t sys_recvmsg(int fd, struct msghdr *msg) {
     return CALL("recv", fd, none, recvmsg(fd, msg, MSG_DONTWAIT));
 }
 
+int64_t sys_peekmsg(int fd, struct msghdr *msg) {
+    size_t none = 0;
+    return CALL("recv", fd, none, recvmsg(fd, msg, MSG_DONTWAIT | MSG_PEEK));
+}
+
 int64_t sys_sendmsg(int fd, const struct msghdr *msg) {
     size_t none = 0;
     return CALL("send", fd, none, sendmsg(fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL));

@@ -28,6 +28,8 @@ int64_t sys_send(int fd, const void *buf, size_t size);
 /* recvmsg(2) and sendmsg(2), recvmmsg(2) and sendmmsg(2), with the same flags. */
 int64_t sys_recvmsg(int fd, struct msghdr *msg);
 int64_t sys_sendmsg(int fd, const struct msghdr *msg);
+/* recvmsg(2) that leaves the message where it is (MSG_PEEK). */
+int64_t sys_peekmsg(int fd, struct msghdr *msg);
 int sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned count);
 int sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned count);
 /* splice(2) with SPLICE_F_MOVE and SPLICE_F_NONBLOCK; no offsets. */

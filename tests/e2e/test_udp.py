@@ -1,5 +1,6 @@
 """UDP and Unix datagrams, against other people's programs. Recipes 12 to 15."""
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,8 @@ import time
 import pytest
 
 import peers as peers_module
-from processes import DEADLINE_S, eventually
+from peers import receive_exactly
+from processes import DEADLINE_S, eventually, never
 
 IP_RECVTTL = 12  # linux/in.h
 
@@ -56,6 +58,22 @@ def client(peers, name, host, port):
 def talk(peer, line):
     peer.send(line)
     peer.wait_stdout(re.escape(line) + "$")
+
+
+@contextlib.contextmanager
+def unix_sender(path=None, to=None):
+    """A socket of the test, with an address or without one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(DEADLINE_S)
+        if path:
+            sock.bind(str(path))
+        if to:
+            sock.connect(str(to))
+        try:
+            yield sock
+        finally:
+            if path:
+                os.unlink(path)
 
 
 # ---- row 12: echo ----
@@ -124,9 +142,149 @@ def test_unix_datagrams_to_socat(run_sockeye, peers, tmp_path):
     socat.wait_stdout("1\n2\n3\n")
 
 
-def test_senders_of_unix_datagrams_are_no_peers(run_sockeye, tmp_path):
-    result = run_sockeye("listen", f"unix:{tmp_path}/s,type=dgram")
-    assert result.status == 2 and "cannot be told apart" in result.err
+def test_unix_datagrams_larger_than_udp_has_them(start_sockeye, tmp_path):
+    start_sockeye("echo", f"unix:{tmp_path}/server,type=dgram").listening()
+    with unix_sender(tmp_path / "client") as sock:
+        data = os.urandom(200_000)
+        sock.sendto(data, str(tmp_path / "server"))
+        assert sock.recv(300_000) == data
+
+
+def test_a_unix_sender_that_does_not_read_holds_up_nobody(start_sockeye, tmp_path, engine):
+    """What it has no room for is lost; the server goes on and does not spin."""
+    echo = start_sockeye("echo", "--engine", engine, f"unix:{tmp_path}/server,type=dgram")
+    echo.listening()
+    with unix_sender(tmp_path / "stuck") as stuck, unix_sender(tmp_path / "other") as other:
+        for _ in range(1000):
+            stuck.sendto(bytes(1000), str(tmp_path / "server"))
+        cpu = echo.cpu_seconds()
+        other.sendto(b"there?", str(tmp_path / "server"))
+        assert other.recv(10) == b"there?"
+        never(lambda: not echo.running(), "the end", 0.3)
+        assert echo.cpu_seconds() - cpu < 0.15
+
+
+# ---- senders of Unix datagrams as peers ----
+
+def test_listen_for_unix_datagrams(start_sockeye, tmp_path, engine):
+    ours = start_sockeye("listen", "--engine", engine, f"unix:{tmp_path}/s,type=dgram")
+    assert ours.listening().host == f"{tmp_path}/s"
+    with unix_sender(tmp_path / "a", tmp_path / "s") as sock:  # connected: it takes from nobody else
+        sock.send(b"to you\n")
+        ours.wait_stdout("to you\n")
+        connected = ours.wait_event("connected", side="from")
+        assert (connected["peer"], connected["local"]) == (f"{tmp_path}/a", f"{tmp_path}/s")
+        ours.send("to me\n")
+        assert sock.recv(100) == b"to me\n"
+        sock.send(b"again\n")
+        ours.wait_stdout("again\n")
+        ours.close_stdin()
+        assert ours.wait() == 0  # after a second of silence
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("name", ["nc", "socat"])
+def test_listen_for_peers_of_unix_datagrams(start_sockeye, peers, tmp_path, name):
+    ours = start_sockeye("listen", f"unix:{tmp_path}/s,type=dgram")
+    ours.listening()
+    if name == "nc":
+        peer = peers.nc("-u", "-U", "-s", tmp_path / "c", tmp_path / "s")
+    else:
+        peer = peers.socat("-", f"UNIX-SENDTO:{tmp_path}/s,bind={tmp_path}/c")
+    peer.unlink_at_end.append(tmp_path / "c")
+    peer.send("to you\n")
+    ours.wait_stdout("to you\n")
+    ours.send("to me\n")
+    peer.wait_stdout("to me\n")
+
+
+def test_relay_from_unix_datagrams(start_sockeye, tmp_path, engine):
+    """Each sender is a peer of its own, with its answers; all leave by their silence."""
+    echo = start_sockeye("echo", "udp:127.0.0.1:0").listening()
+    relay = start_sockeye("relay", "--engine", engine, f"unix:{tmp_path}/s,type=dgram,idle=300ms",
+                          f"udp:{echo.text}")
+    relay.listening()
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(unix_sender(tmp_path / str(i), tmp_path / "s" if i % 2 else None))
+                 for i in range(6)]
+        for size in (1, 0, 20_000):
+            for sock in socks:
+                data = os.urandom(size)
+                sock.sendto(data, str(tmp_path / "s"))
+                assert sock.recv(65536) == data
+        for closed in relay.wait_events(6, "closed"):
+            assert closed["reason"] == "end" and closed["bytes"] == [20_001, 20_001]
+        socks[0].sendto(b"anew", str(tmp_path / "s"))  # a peer once more
+        assert socks[0].recv(10) == b"anew"
+
+
+def test_unix_senders_without_an_address_are_one(start_sockeye, tmp_path):
+    """They cannot be told apart or answered: what is for them is told as lost."""
+    ours = start_sockeye("listen", f"unix:{tmp_path}/s,type=dgram")
+    ours.listening()
+    with unix_sender(to=tmp_path / "s") as one, unix_sender(to=tmp_path / "s") as two:
+        one.send(b"one\n")
+        two.send(b"two\n")
+        one.send(b"three\n")
+        ours.wait_stdout("one\ntwo\nthree\n")
+    assert "peer" not in ours.wait_event("connected")
+    ours.send("to whom?\n")
+    ours.close_stdin()
+    assert ours.wait() == 7 and "broken pipe" in ours.stderr
+
+
+def test_a_unix_sender_that_is_gone(start_sockeye, tmp_path):
+    ours = start_sockeye("listen", f"unix:{tmp_path}/s,type=dgram")
+    ours.listening()
+    with unix_sender(tmp_path / "a", tmp_path / "s") as sock:
+        sock.send(b"bye\n")
+        ours.wait_stdout("bye\n")
+    ours.send("wait!\n")
+    assert ours.wait() == 7 and ours.wait_event("closed")["reason"] == "reset"
+
+
+def test_unix_senders_beyond_max_wait_their_turn(start_sockeye, tmp_path):
+    relay = start_sockeye("relay", f"unix:{tmp_path}/s,type=dgram,max=1,idle=200ms", "exec:cat")
+    relay.listening()
+    with unix_sender(tmp_path / "a") as one, unix_sender(tmp_path / "b") as two:
+        one.sendto(b"one", str(tmp_path / "s"))
+        assert one.recv(10) == b"one"
+        two.sendto(b"two", str(tmp_path / "s"))
+        assert two.recv(10) == b"two"  # once the first has left by its silence
+    names = [(event["event"], event["conn"]) for event in relay.events if event.get("side") != "to"
+             and event["event"] in ("connected", "closed")]
+    assert names[:3] == [("connected", 1), ("closed", 1), ("connected", 2)]
+
+
+@pytest.mark.parametrize("stuck", ["the sender", "the other end"])
+def test_nothing_of_unix_datagrams_is_lost(start_sockeye, tmp_path, stuck):
+    """Whoever does not read is waited for, as Unix datagrams wait; nothing spins meanwhile."""
+    with socket.socket(socket.AF_UNIX) as to:
+        to.settimeout(DEADLINE_S)
+        to.bind(str(tmp_path / "to"))
+        to.listen()
+        relay = start_sockeye("relay", f"unix:{tmp_path}/s,type=dgram", f"unix:{tmp_path}/to,sndbuf=16k")
+        relay.listening()
+        with unix_sender(tmp_path / "a", tmp_path / "s") as sock:
+            sock.send(b"first")
+            far, _ = to.accept()
+            with far:
+                far.settimeout(DEADLINE_S)
+                assert receive_exactly(far, 5) == b"first"
+                source, sink = (far, sock) if stuck == "the sender" else (sock, far)
+                source.setblocking(False)
+                sent = 0
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        sent += source.send(b"%04d" % (sent // 4 % 10_000) * 250)
+                cpu = relay.cpu_seconds()
+                never(lambda: not relay.running(), "the end", 0.3)
+                assert relay.cpu_seconds() - cpu < 0.15
+                got = bytearray()
+                while len(got) < sent:
+                    got += sink.recv(65536)
+                assert len(got) == sent
+    os.unlink(tmp_path / "to")
 
 
 # ---- connect and listen ----

@@ -310,6 +310,174 @@ static void unix_datagrams(eye_loop *loop) {
     eye_endpoint_done(&e);
 }
 
+/* Between a new socket's bind and connect(2) the kernel gives it what others send, too. */
+static int others_fd;
+static int others_send(const char *call, int fd, size_t *size) {
+    (void)fd, (void)size;
+    if (strcmp(call, "connect") == 0 && others_fd >= 0) {
+        CHECK_INT(send(others_fd, "of the other", 12, 0), 12);
+        others_fd = -1;
+    }
+    return 0;
+}
+
+static void others_meanwhile(eye_loop *loop) {
+    server_open(loop, suite_endpoint("udp:0.0.0.0:0"));
+    int fd = client("127.0.0.1", server.port), other = client("127.0.0.1", server.port);
+    CHECK_INT(send(fd, "one", 3, 0), 3);
+    others_fd = other;
+    sys_fault = others_send;
+    eye_stream *stream = accepts();
+    sys_fault = NULL;
+    CHECK_INT(send(fd, "two", 3, 0), 3);
+    receives(stream, "one", 3);
+    receives(stream, "two", 3);
+    eye_stream *second = accepts();
+    receives(second, "of the other", 12);
+    sends(second, "answer", 6);
+    char buf[16];
+    CHECK_INT(suite_next(loop, other, buf, sizeof buf), 6);
+    suite_close(stream);
+    suite_close(second);
+    close(fd);
+    close(other);
+    server_close();
+}
+
+/* ---- senders to a Unix socket ---- */
+
+/* A socket that is bound to a name in the abstract space, or to none, and connected to the server. */
+static int unix_client(const char *name) {
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (name) {
+        int size = snprintf(un.sun_path + 1, sizeof un.sun_path - 1, "sockeye-test-%s-%d", name, getpid());
+        socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1) + (socklen_t)size;
+        CHECK_INT(bind(fd, (struct sockaddr *)&un, len), 0);
+    }
+    struct eye_addr addr;
+    CHECK_INT(eye_listener_addr(server.listener, &addr), 0);
+    CHECK_INT(connect(fd, &addr.u.sa, addr.len), 0);
+    return fd;
+}
+
+static void unix_open(eye_loop *loop) {
+    server_open(loop, suite_endpoint("unix:@sockeye-test-server-%d,type=dgram", getpid()));
+}
+
+static void takes(eye_stream *stream, const void *want, size_t size) {
+    struct got got = {0};
+    char buf[32];
+    SUBMIT(eye_recv(stream, &got.op, buf, sizeof buf, got_done));
+    AWAIT_INT(got, (int64_t)size);
+    CHECK(got.result != (int64_t)size || memcmp(buf, want, size) == 0);
+}
+
+static void unix_senders(eye_loop *loop) {
+    char buf[32];
+    unix_open(loop);
+    int one = unix_client("one"), two = unix_client("two");
+    for (char c = 'a'; c <= 'e'; c++) {
+        CHECK(send(one, &c, c == 'c' ? 0 : 1, 0) >= 0);
+        CHECK(send(two, "two", 3, 0) == 3);
+        if (c != 'a') /* what comes after it was accepted goes the same way */
+            continue;
+        eye_stream *stream = accepts();
+        struct eye_addr addr;
+        char text[EYE_ADDR_TEXT_MAX] = "", want[EYE_ADDR_TEXT_MAX];
+        CHECK_INT(eye_stream_peer(stream, &addr), 0);
+        eye_addr_format(&addr, text, sizeof text);
+        snprintf(want, sizeof want, "@sockeye-test-one-%d", getpid());
+        CHECK_STR(text, want);
+        suite_close(stream); /* and is anew a stranger: "a" has gone with its stream */
+    }
+    eye_stream *second = accepts(), *first = accepts();
+    takes(second, "two", 3);
+    takes(first, "b", 1);
+    takes(first, "", 0);
+    takes(first, "d", 1);
+    takes(first, "e", 1);
+    sends(first, "answer", 6);
+    sends(first, "", 0);
+    CHECK_INT(suite_next(loop, one, buf, sizeof buf), 6);
+    CHECK_INT(suite_next(loop, one, buf, sizeof buf), 0);
+    suite_close(first);
+    suite_close(second);
+    close(one);
+    close(two);
+    server_close();
+}
+
+/* The listener goes first: its socket stays until its last stream has been closed, with all that it sent. */
+static void unix_listener_first(eye_loop *loop) {
+    char buf[32];
+    unix_open(loop);
+    int one = unix_client("one"), two = unix_client("two");
+    CHECK_INT(send(one, "one", 3, 0), 3);
+    eye_stream *stream = accepts(), *none = NULL;
+    CHECK_INT(send(two, "two", 3, 0), 3);
+    suite_turns(3);
+    struct got got = {0};
+    SUBMIT(eye_accept(server.listener, &got.op, &none, got_done)); /* there is one that waits */
+    AWAIT_INT(got, 0);
+    suite_close(none);
+    got = (struct got){0};
+    SUBMIT(eye_accept(server.listener, &got.op, &none, got_done));
+    eye_listener_free(server.listener);
+    AWAIT_INT(got, -ECANCELED);
+    CHECK_INT(send(one, "more", 4, 0), 4);
+    takes(stream, "one", 3);
+    takes(stream, "more", 4);
+    for (int i = 0; i < 30; i++) /* more than its queue holds, without its reading them */
+        sends(stream, "answer", 6);
+    suite_close(stream);
+    for (int i = 0; i < 30; i++)
+        CHECK_INT(suite_next(loop, one, buf, sizeof buf), 6);
+    close(one);
+    close(two);
+    eye_endpoint_done(&server.endpoint);
+}
+
+static void unix_unnamed(eye_loop *loop) {
+    unix_open(loop);
+    int one = unix_client(NULL), two = unix_client(NULL);
+    CHECK_INT(send(one, "one", 3, 0), 3);
+    CHECK_INT(send(two, "two", 3, 0), 3);
+    eye_stream *stream = accepts();
+    takes(stream, "one", 3);
+    takes(stream, "two", 3);
+    struct got got = {0};
+    SUBMIT(eye_send(stream, &got.op, "answer", 6, got_done));
+    AWAIT_INT(got, -EPIPE);
+    suite_close(stream);
+    close(one);
+    close(two);
+    server_close();
+}
+
+static void unix_gone(eye_loop *loop) {
+    unix_open(loop);
+    int fd = unix_client("one");
+    CHECK_INT(send(fd, "one", 3, 0), 3);
+    eye_stream *stream = accepts();
+    takes(stream, "one", 3);
+    struct got got = {0};
+    struct eye_bytes bytes;
+    SUBMIT(eye_recv_lent(stream, &got.op, &bytes, got_done));
+    close(fd);
+    sends(stream, "answer", 6);
+    AWAIT_INT(got, -ECONNRESET);
+    /* One that comes after it at its address is a new one. */
+    fd = unix_client("one");
+    CHECK_INT(send(fd, "new", 3, 0), 3);
+    eye_stream *other = accepts();
+    takes(other, "new", 3);
+    suite_close(stream);
+    suite_close(other);
+    close(fd);
+    server_close();
+}
+
 static const struct suite_case cases[] = {
     {"what came before a peer's socket comes first", early_ones_first},
     {"a sender is one peer until it is closed", peer_is_one},
@@ -323,6 +491,11 @@ static const struct suite_case cases[] = {
     {"a port where nobody is refuses", nobody_there},
     {"a broadcast address without broadcast", broadcast_is_asked_for},
     {"datagrams to a Unix socket", unix_datagrams},
+    {"what others send before a new socket is connected is theirs", others_meanwhile},
+    {"senders to a Unix socket", unix_senders},
+    {"a Unix listener goes before its senders", unix_listener_first},
+    {"senders without an address", unix_unnamed},
+    {"a sender that is gone", unix_gone},
 };
 
 int main(int argc, char **argv) {

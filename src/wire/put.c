@@ -1,0 +1,99 @@
+/* put.c: numbers and addresses as text, without printf(3): these are where the time of a line goes. */
+#include "wire/wire.h"
+
+char *wire_put_uint(char *out, uint64_t num) {
+    char digits[20];
+    size_t count = 0;
+    do
+        digits[count++] = (char)('0' + num % 10);
+    while (num /= 10);
+    while (count > 0)
+        *out++ = digits[--count];
+    return out;
+}
+
+static const char hex_digits[] = "0123456789abcdef";
+
+char *wire_put_hex(char *out, const uint8_t *data, uint32_t size) {
+    for (uint32_t i = 0; i < size; i++) {
+        *out++ = hex_digits[data[i] >> 4];
+        *out++ = hex_digits[data[i] & 0xf];
+    }
+    return out;
+}
+
+char *wire_put_mac(char *out, const uint8_t *data, uint32_t size) {
+    for (uint32_t i = 0; i < size; i++) {
+        if (i > 0)
+            *out++ = ':';
+        out = wire_put_hex(out, data + i, 1);
+    }
+    return out;
+}
+
+char *wire_put_ip4(char *out, const uint8_t data[4]) {
+    for (int i = 0; i < 4; i++) {
+        uint8_t byte = data[i];
+        if (i > 0)
+            *out++ = '.';
+        if (byte >= 100)
+            *out++ = (char)('0' + byte / 100);
+        if (byte >= 10)
+            *out++ = (char)('0' + byte / 10 % 10);
+        *out++ = (char)('0' + byte % 10);
+    }
+    return out;
+}
+
+static char *put_hextet(char *out, uint16_t num) {
+    for (int shift = 12; shift >= 0; shift -= 4)
+        if (shift == 0 || num >> shift)
+            *out++ = hex_digits[num >> shift & 0xf];
+    return out;
+}
+
+/* RFC 5952: the longest run of at least two zeros becomes "::", the first of equal ones; the last 32 bits
+ * stand as IPv4 where inet_ntop(3) writes them so: in ::ffff:0:0/96, and in ::/96 beyond ::ffff. */
+char *wire_put_ip6(char *out, const uint8_t data[16]) {
+    int begin = -1, size = 1;
+    for (int i = 0; i < 8;) {
+        int run = 0;
+        while (i + run < 8 && be16(data + (i + run) * 2) == 0)
+            run++;
+        if (run > size) {
+            begin = i;
+            size = run;
+        }
+        i += run + 1;
+    }
+    bool is_mapped = begin == 0 && size == 5 && be16(data + 10) == 0xffff;
+    bool has_ip4 = is_mapped || (begin == 0 && size == 6);
+    for (int i = 0; i < (has_ip4 ? 6 : 8); i++) {
+        if (i == begin) {
+            *out++ = ':';
+            i += size - 1;
+            if (i == 7)
+                *out++ = ':';
+            continue;
+        }
+        if (i > 0)
+            *out++ = ':';
+        out = put_hextet(out, be16(data + i * 2));
+    }
+    if (!has_ip4)
+        return out;
+    *out++ = ':';
+    return wire_put_ip4(out, data + 12);
+}
+
+char *wire_put_tcp_flags(char *out, uint16_t flags) {
+    static const char letters[] = "FSRP.UEWe";
+    char *begin = out;
+    for (int i = 0; letters[i]; i++)
+        if (flags >> i & 1)
+            *out++ = letters[i];
+    if (out > begin)
+        return out;
+    memcpy(out, "none", 4);
+    return out + 4;
+}
