@@ -11,9 +11,6 @@
 
 #define ENGINE_MAX 16
 
-/* Engines that the contract names and this version does not have. */
-static const char *const engines_reserved[] = {"thread", "kqueue", "io_uring", NULL};
-
 static bool listed(const char *word, const char *const *names) {
     while (*names && strcmp(*names, word) != 0)
         names++;
@@ -30,11 +27,6 @@ int run_engine_check(const char *engine, struct eye_err *reterr) {
     names[count] = NULL;
     if (listed(engine, names))
         return 0;
-    if (listed(engine, engines_reserved)) {
-        usage_error(reterr, NULL, "engine '%s' is not in this version", engine);
-        reterr->fail = EYE_FAIL_UNAVAILABLE;
-        return EYE_EUNAVAILABLE;
-    }
     near = meant(engine, strlen(engine), names);
     snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
     return usage_error(reterr, near ? hint : NULL, "unknown engine '%s'", engine);
