@@ -7,8 +7,7 @@
 
 #define NAMES_MAX 64
 
-const char *const engine_choices[] = {"auto", "select", "poll", "epoll",
- "kqueue", "io_uring", NULL};
+const char *const engine_choices[] = {"auto", "select", "poll", "epoll", "kqueue", "io_uring", NULL};
 
 const struct common common_defaults = COMMON_DEFAULTS;
 

@@ -18,13 +18,11 @@ static bool listed(const char *word, const char *const *names) {
 }
 
 int run_engine_check(const char *engine, struct eye_err *reterr) {
-    const char *names[ENGINE_MAX + 1] = {"auto"}, *near;
+    const char *names[ENGINE_MAX + 2] = {"auto"}, *near;
     char hint[64];
-    size_t count = 1;
 
-    while (count < ENGINE_MAX && eye_engine_probe(count - 1, &names[count], NULL) != -ENOENT)
-        count++;
-    names[count] = NULL;
+    for (size_t i = 0; i < ENGINE_MAX && eye_engine_name(i); i++)
+        names[i + 1] = eye_engine_name(i);
     if (listed(engine, names))
         return 0;
     near = meant(engine, strlen(engine), names);

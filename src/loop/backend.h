@@ -8,7 +8,6 @@
 struct backend {
     const char *name;
     const char *since;   /* the first kernel that has it */
-    bool by_name; /* used where it is asked for, and not by `auto` */
     const char *missing; /* why this build has not got it, or NULL; of what follows it then has nothing */
     int fd_max;          /* descriptors from here on cannot be watched; 0: no such limit */
     int (*open)(eye_loop *loop);

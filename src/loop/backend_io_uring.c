@@ -35,10 +35,12 @@
 #define SUBMISSIONS   512U
 #define COMPLETIONS   4096U
 #define FDS_AHEAD_MAX 64
+#define BUNDLE_BYTES  (64 * 1024)
 
 /* What a slot has in flight: bits of slot->flight, and with the slot's address the requests' names. */
 enum { RECV = 1, ACCEPT, WAIT_IN, WAIT_OUT, SEND, KIND_MAX };
 #define BIT(kind)  (1U << (kind))
+#define STREAMS    BIT(6) /* what came last filled an entry of the pool */
 #define STOPPING   BIT(7) /* its receive or accept is being cancelled */
 #define BITS_AHEAD (BIT(RECV) | BIT(ACCEPT))
 
@@ -217,14 +219,24 @@ static void ring_name(struct io_uring_sqe *sqe, struct slot *slot, unsigned kind
     slot->flight |= (uint8_t)BIT(kind);
 }
 
-static void prepare(const struct ring_state *state, struct io_uring_sqe *sqe, int fd, unsigned kind) {
+/* A stream's bytes are received a bundle at a time, when they are asked for; messages as they come. */
+static void prepare_recv(const struct ring_state *state, struct io_uring_sqe *sqe, const struct slot *slot) {
+    if (state->bundles && (slot->flight & STREAMS)) {
+        io_uring_prep_recv(sqe, slot->fd, NULL, BUNDLE_BYTES, 0);
+        sqe->ioprio |= RECVSEND_BUNDLE;
+    } else {
+        io_uring_prep_recv_multishot(sqe, slot->fd, NULL, 0, 0);
+    }
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = POOL_GROUP;
+}
+
+static void prepare(const struct ring_state *state, struct io_uring_sqe *sqe, const struct slot *slot,
+                    unsigned kind) {
+    int fd = slot->fd;
     switch (kind) {
     case RECV:
-        io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = POOL_GROUP;
-        if (state->bundles)
-            sqe->ioprio |= RECVSEND_BUNDLE;
+        prepare_recv(state, sqe, slot);
         break;
     case ACCEPT:
         io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -247,7 +259,7 @@ static int arm(struct ring_state *state, struct slot *slot, unsigned kind) {
     struct io_uring_sqe *sqe = ring_sqe(state);
     if (!sqe)
         return -ENOMEM;
-    prepare(state, sqe, slot->fd, kind);
+    prepare(state, sqe, slot, kind);
     ring_name(sqe, slot, kind);
     state->armed += BIT(kind) & BITS_AHEAD ? 1 : 0;
     return 0;
@@ -297,6 +309,10 @@ static void told_recv(struct ring_state *state, struct slot *slot, const struct 
             piece_drop(&state->pool, piece);
         if (second)
             ahead_add(ahead_make(state, slot), second);
+        bool streams = state->bundles && cqe->res >= (int)POOL_ENTRY_BYTES;
+        slot->flight = (uint8_t)(streams ? slot->flight | STREAMS : slot->flight & ~STREAMS);
+        if (streams && (cqe->flags & IORING_CQE_F_MORE) && !(slot->flight & STOPPING))
+            stop(state, slot, RECV);
     }
     switch (cqe->res) {
     case -ENOBUFS:
@@ -461,7 +477,7 @@ static void ring_recall(eye_loop *loop, struct slot *slot, unsigned ways) {
 static void ring_forget(eye_loop *loop, struct slot *slot) {
     struct ring_state *state = loop->backend_state;
     slot->wanted = 0;
-    reap(state, slot, UINT8_MAX & ~STOPPING);
+    reap(state, slot, BIT(KIND_MAX) - BIT(RECV));
     ahead_forget(state, slot);
 }
 

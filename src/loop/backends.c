@@ -4,19 +4,23 @@
 
 #include "loop/backend.h"
 
-#ifndef SOCKEYE_KQUEUE
+#ifndef HAVE_KQUEUE
 const struct backend backend_kqueue = {.name = "kqueue",
                                        .since = "FreeBSD 4.1, macOS 10.3",
                                        .missing = "this system has none: it is the BSDs' and macOS's"};
 #endif
 
-#ifndef SOCKEYE_IO_URING
+#ifndef HAVE_LIBURING
 const struct backend backend_io_uring = {
     .name = "io_uring", .since = "Linux 5.11", .missing = "left out when this was built (liburing)"};
 #endif
 
-const struct backend *const backends[] = {&backend_epoll, &backend_io_uring, &backend_kqueue,
-                                          &backend_poll,  &backend_select,   NULL};
+const struct backend *const backends[] = {&backend_epoll,  &backend_kqueue,   &backend_poll,
+                                          &backend_select, &backend_io_uring, NULL};
+
+const char *eye_engine_name(size_t index) {
+    return index < ARRAY_LEN(backends) - 1 ? backends[index]->name : NULL;
+}
 
 int backend_open(eye_loop *loop, const struct backend *backend, struct eye_err *reterr) {
     int r = backend->missing ? -ENOSYS : backend->open(loop);

@@ -101,6 +101,7 @@ enum slot_flags {
     SLOT_TERMINAL = 4096,   /* a terminal's master side: ends by its own rules (pty(7)) */
     SLOT_ENDLESS = 8192,    /* a datagram socket: a receive of 0 is an empty message and no end */
     SLOT_COMMAND = 16384,   /* a command's socketpair, which is no peer's that could reset it */
+    SLOT_EACH = 32768,      /* accepts: each peer needs descriptors of its own before the next is taken */
 };
 
 struct slot {
@@ -214,7 +215,8 @@ struct eye_loop {
 
 /* Whether the backend makes such calls for the slot itself: for sockets of streams that are ours alone. */
 static inline bool slot_on_ring(const struct slot *slot, enum ring_form form) {
-    const unsigned others = SLOT_MESSAGES | SLOT_ENDLESS | SLOT_BLOCKING | SLOT_SHARED | SLOT_FOREIGN;
+    const unsigned others =
+        SLOT_MESSAGES | SLOT_ENDLESS | SLOT_BLOCKING | SLOT_SHARED | SLOT_FOREIGN | SLOT_EACH;
     return (slot->loop->ahead & (1U << form)) && (slot->flags & (SLOT_SOCKET | others)) == SLOT_SOCKET;
 }
 

@@ -12,7 +12,7 @@
 #include "base/base.h"
 
 #define POOL_ENTRIES     512U
-#define POOL_ENTRY_BYTES 1024U
+#define POOL_ENTRY_BYTES 512U
 #define POOL_GROUP       0 /* the buffer group's number */
 
 /* Bytes that have come: in entries of the pool, or in memory of their own. */
