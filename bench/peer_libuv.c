@@ -1,0 +1,106 @@
+/* peer_libuv.c PORT write|try|udp: echo by libuv: with uv_write, with uv_try_write first, or of datagrams. */
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+struct answer {
+    uv_write_t request;
+    uv_buf_t buffer;
+};
+
+static int try_first;
+static char shared[65536], batch[20 * 65536];
+
+static void closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static void written(uv_write_t *request, int status) {
+    struct answer *answer = (struct answer *)request;
+    (void)status;
+    free(answer->buffer.base);
+    free(answer);
+}
+
+/* With uv_write the bytes stay with the library until written: each answer has its own. With uv_try_write
+ * they mostly go at once, and one buffer serves all. */
+static void room(uv_handle_t *handle, size_t size, uv_buf_t *buffer) {
+    (void)handle;
+    *buffer = try_first ? uv_buf_init(shared, sizeof shared) : uv_buf_init(malloc(size), (unsigned)size);
+}
+
+static void write_rest(uv_stream_t *stream, char *bytes, size_t size) {
+    struct answer *answer = malloc(sizeof *answer);
+    answer->buffer = uv_buf_init(bytes, (unsigned)size);
+    uv_write(&answer->request, stream, &answer->buffer, 1, written);
+}
+
+static void came(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
+    if (size > 0 && try_first) {
+        uv_buf_t all = uv_buf_init(buffer->base, (unsigned)size);
+        int n = uv_try_write(stream, &all, 1);
+        n = n < 0 ? 0 : n;
+        if (n < size) {
+            char *rest = malloc((size_t)(size - n));
+            memcpy(rest, buffer->base + n, (size_t)(size - n));
+            write_rest(stream, rest, (size_t)(size - n));
+        }
+        return;
+    }
+    if (size > 0) {
+        write_rest(stream, buffer->base, (size_t)size);
+        return;
+    }
+    if (!try_first)
+        free(buffer->base);
+    if (size < 0)
+        uv_close((uv_handle_t *)stream, closed);
+}
+
+static void arrived(uv_stream_t *listener, int status) {
+    uv_tcp_t *peer = malloc(sizeof *peer);
+    (void)status;
+    uv_tcp_init(listener->loop, peer);
+    if (uv_accept(listener, (uv_stream_t *)peer) == 0)
+        uv_read_start((uv_stream_t *)peer, room, came);
+    else
+        uv_close((uv_handle_t *)peer, closed);
+}
+
+static void batch_room(uv_handle_t *handle, size_t size, uv_buf_t *buffer) {
+    (void)handle;
+    (void)size;
+    *buffer = uv_buf_init(batch, sizeof batch);
+}
+
+static void datagram(uv_udp_t *socket, ssize_t size, const uv_buf_t *buffer, const struct sockaddr *peer,
+                     unsigned flags) {
+    (void)flags;
+    if (size > 0 && peer) {
+        uv_buf_t all = uv_buf_init(buffer->base, (unsigned)size);
+        uv_udp_try_send(socket, &all, 1, peer);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct sockaddr_in at;
+    uv_loop_t *loop = uv_default_loop();
+    static uv_tcp_t tcp;
+    static uv_udp_t udp;
+    if (argc < 3)
+        return 2;
+    uv_ip4_addr("127.0.0.1", atoi(argv[1]), &at);
+    try_first = strcmp(argv[2], "try") == 0;
+    if (strcmp(argv[2], "udp") == 0) {
+        uv_udp_init_ex(loop, &udp, UV_UDP_RECVMMSG);
+        if (uv_udp_bind(&udp, (struct sockaddr *)&at, 0) != 0)
+            return 1;
+        uv_udp_recv_start(&udp, batch_room, datagram);
+    } else {
+        uv_tcp_init(loop, &tcp);
+        if (uv_tcp_bind(&tcp, (struct sockaddr *)&at, 0) != 0 ||
+            uv_listen((uv_stream_t *)&tcp, 4096, arrived) != 0)
+            return 1;
+    }
+    return uv_run(loop, UV_RUN_DEFAULT);
+}

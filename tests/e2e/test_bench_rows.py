@@ -1,0 +1,76 @@
+"""bench/: the rows that compare sockeye with others hold together, and one is measured, briefly."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+import pytest
+
+BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    import bench as module  # pylint: disable=import-outside-toplevel
+    yield module
+    for name in ("bench", "measure", "report", "table", *(name for name in sys.modules if name.startswith("rows"))):
+        sys.modules.pop(name, None)
+
+
+def test_rows_hold_together(bench, tmp_path):
+    rows = bench.all_rows()
+    assert len(rows) >= 12
+    for row in rows.values():
+        rivals = bench.expanded(row.rivals, ["epoll", "io_uring"])
+        names = [rival.name for rival in rivals]
+        assert len(set(names)) == len(names), f"{row.name}: two rivals of one name"
+        assert set(row.goal.over) <= set(names), f"{row.name}: its goal names no rival"
+        assert any(rival.ours for rival in rivals) and names[-1].endswith(bench.TWIN)
+        context = bench.table.Context("/build", str(tmp_path), 1)
+        for rival in rivals:
+            words = context.words(rival, port=1, to=2)
+            assert not [word for word in words if "{" in word], f"{row.name}: {rival.name}: {words}"
+
+
+def test_what_is_reported(bench):
+    """Medians, ratios, the goal and the spread, from samples that were made up."""
+    row = bench.table.Row("name", "a <title>", "CPU s", None, [], bench.table.Goal(2, ("bare",)))
+    rivals = [bench.table.sockeye("ours"), bench.table.sockeye("ours again"), bench.table.bare("bare", "x"),
+              bench.table.Rival("slow", ["slow"])]
+    figures = {"ours": [3, 1, 2], "ours again": [2, 3, 2.2], "bare": [1, 1.1, 0.9], "slow": [9, 8, 7]}
+    samples = {name: [{"figure": figure} for figure in found] for name, found in figures.items()}
+    result = bench.report.Result(row, rivals, samples, {"gone": "not installed"}, bench.TWIN)
+    assert result.medians == {"ours": 2, "bare": 1, "slow": 8}
+    assert result.spread == pytest.approx(0.1) and result.goal == 2 and result.reached()
+    machine = bench.report.machine((0, 1))
+    told = json.loads(result.json(machine))
+    assert told["goal"]["reached"] and told["left_out"] == {"gone": "not installed"}
+    assert [sample["figure"] for sample in told["samples"]["slow"]] == [9, 8, 7]
+    picture = xml.etree.ElementTree.fromstring(result.svg(machine))
+    texts = ["".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert "a <title>" in texts and {"ours", "bare", "slow"} <= set(texts) and "ours again" not in texts
+    assert "reached" in result.text() and "10.0% apart" in result.text()
+    missed = bench.report.Result(row, rivals, samples | {"ours": [{"figure": 2.1}]}, {}, bench.TWIN)
+    assert not missed.reached() and "missed" in missed.text()
+
+
+def test_a_row_is_measured(tmp_path):
+    build = pathlib.Path(os.environ["SOCKEYE_BUILD"])
+    if not (build / "bench" / "load").exists():
+        pytest.skip("this build has no bench/ (meson option bench)")
+    run = subprocess.run([sys.executable, BENCH / "bench.py", "--build", build, "--rounds", "1", "--seconds", "0.1",
+                          "--engines", "epoll", "--only", "sockeye,bare", "--save", tmp_path, "echo-1", "udp", "relay"],
+                         capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 0, run.stderr
+    for name, bare in (("echo-1", "bare epoll"), ("udp", "bare recvmmsg"), ("relay", "bare splice")):
+        told = json.loads((tmp_path / f"{name}.json").read_text(encoding="utf-8"))
+        assert told["medians"]["sockeye epoll"] > 0 and told["medians"][bare] > 0
+        assert told["same_twice"] >= 0 and told["machine"]["kernel"] == os.uname().release
+        xml.etree.ElementTree.parse(tmp_path / f"{name}.svg")
+    left = [line for line in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True,
+                                            check=False).stdout.splitlines() if str(build / "bench") in line]
+    assert not left
