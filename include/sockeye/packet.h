@@ -209,6 +209,49 @@ enum eye_style {
 EYE_API int eye_tree_format(const struct eye_tree *tree, const struct eye_packet *packet,
                             enum eye_style style, char *buf, size_t size);
 
+/* How a line tells the time. */
+enum eye_clock {
+    EYE_CLOCK_DAY,   /* 14:03:05.123456, of this host's day */
+    EYE_CLOCK_DATE,  /* 2026-11-24 14:03:05.123456 */
+    EYE_CLOCK_UTC,   /* 2026-11-24T13:03:05.123456Z */
+    EYE_CLOCK_UNIX,  /* 1795525385.123456 */
+    EYE_CLOCK_SINCE, /* +0.000123, since since_ns */
+    EYE_CLOCK_NONE,
+    EYE_CLOCK_MAX
+};
+
+/* What a line looks like, beyond what is in it. The callbacks give a name that is safe to show, or NULL, and
+ * may be NULL themselves. */
+struct eye_look {
+    enum eye_clock clock;
+    int64_t since_ns;
+    bool color; /* escape sequences of a terminal (ECMA-48) */
+    bool link;  /* the link layer's addresses too */
+    const char *(*host)(void *user, const uint8_t *addr, size_t size); /* size: 4 or 16 */
+    const char *(*interface)(void *user, uint32_t index);
+    void *user;
+};
+
+/* The same with a look, which counts for EYE_STYLE_LINE and NULL is all zeros. */
+EYE_API int eye_tree_show(const struct eye_tree *tree, const struct eye_packet *packet, enum eye_style style,
+                          const struct eye_look *look, char *buf, size_t size);
+
+/* ---- one field of every packet ---- */
+
+/* A path that was read once, to be looked for in many packets. */
+struct eye_path {
+    uint8_t what, level, proto, row;
+};
+
+/* Reads a path of the JSON: "ip.src", "frame.time", "vlan", "inner.tcp.dst_port", "tcp.options.mss". Errors:
+ * EYE_ESYNTAX for a name that nothing has, with the nearest one that is there. */
+EYE_API int eye_path_parse(const char *text, struct eye_path *ret_path, struct eye_err *reterr);
+
+/* Writes what the packet has there as text, as eye_field_text does; of a list's fields all, with commas
+ * between them. Gives the bytes written without the NUL: 0 where there is none. size is at least 1. */
+EYE_API size_t eye_path_text(const struct eye_path *path, const struct eye_tree *tree,
+                             const struct eye_packet *packet, char *buf, size_t size);
+
 #ifdef __cplusplus
 }
 #endif

@@ -3,6 +3,7 @@
 #define SOCKEYE_SOCKEYE_H
 
 #include <sockeye/addr.h>
+#include <sockeye/capture.h>
 #include <sockeye/doctor.h>
 #include <sockeye/endpoint.h>
 #include <sockeye/err.h>
@@ -11,6 +12,7 @@
 #include <sockeye/loop.h>
 #include <sockeye/newfile.h>
 #include <sockeye/packet.h>
+#include <sockeye/privileges.h>
 #include <sockeye/stream.h>
 #include <sockeye/tls.h>
 

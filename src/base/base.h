@@ -48,6 +48,13 @@ static inline bool ascii_is_alpha(char c) {
     return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
 }
 
+/* Decodes the character of UTF-8 at text, of which size bytes are left; gives its length, or 0 where none
+ * begins. */
+size_t text_utf8(const unsigned char *text, size_t size, uint32_t *ret_point);
+
+/* Whether a character may not reach a terminal as it stands. */
+bool text_is_unsafe(uint32_t point);
+
 /* Reads size bytes that are decimal digits and nothing else. Returns 0; EYE_ESYNTAX for anything else,
  * the empty text too; -ERANGE for a number above max. */
 int text_parse_uint(const char *text, size_t size, uint64_t max, uint64_t *ret_value);

@@ -10,8 +10,7 @@
 
 #include "base/base.h"
 
-/* Decodes the character at text; returns its length, or 0 where none of UTF-8 begins. */
-static size_t utf8_decode(const unsigned char *text, size_t size, uint32_t *ret_point) {
+size_t text_utf8(const unsigned char *text, size_t size, uint32_t *ret_point) {
     static const struct {
         unsigned char mask, lead;
         uint32_t min;
@@ -36,8 +35,7 @@ static size_t utf8_decode(const unsigned char *text, size_t size, uint32_t *ret_
     return 0;
 }
 
-/* Whether a character may not reach a terminal as it stands. */
-static bool is_unsafe(uint32_t point) {
+bool text_is_unsafe(uint32_t point) {
     static const struct {
         uint32_t first, last;
     } unsafe[] = {
@@ -56,15 +54,15 @@ enum { UNIT_MAX = 9 };
 static size_t unit_write(const unsigned char *text, size_t size, char out[UNIT_MAX], size_t *ret_used) {
     static const char letters[][2] = {{'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}, {'\\', '\\'}};
     uint32_t point = 0;
-    size_t used = utf8_decode(text, size, &point);
+    size_t used = text_utf8(text, size, &point);
 
     *ret_used = used ? used : 1;
     for (size_t i = 0; i < ARRAY_LEN(letters); i++)
         if (*text == (unsigned char)letters[i][0])
             return (size_t)snprintf(out, UNIT_MAX, "\\%c", letters[i][1]);
-    if (!used || (used == 1 && is_unsafe(point)))
+    if (!used || (used == 1 && text_is_unsafe(point)))
         return (size_t)snprintf(out, UNIT_MAX, "\\x%02x", *text);
-    if (is_unsafe(point))
+    if (text_is_unsafe(point))
         return (size_t)snprintf(out, UNIT_MAX, "\\u{%04x}", point & 0xffff);
     memcpy(out, text, used);
     return used;

@@ -1,42 +1,315 @@
-/* format_json.c: a packet as one JSON object on one line. */
+/* format_json.c: a packet as one JSON object (RFC 8259) on one line.
+ *
+ * A layer is an object with its fields in the order of its table, then those without a fixed place; lists and
+ * groups among them follow from their depths. What a tunnel carries and an ICMP error quotes lies in an
+ * object of its own, which stays open until the end. Strings hold no control character; a byte that is not
+ * UTF-8 becomes U+FFFD. docs/packet-json.md has the names. */
 #include "wire/format.h"
 
-static void value(struct out *out, const struct eye_packet *packet, const struct eye_field *field) {
-    char text[WIRE_NAME_TEXT_MAX];
-    size_t len = eye_field_text(packet, field, text, sizeof(text));
-    bool bare = field->kind == EYE_KIND_UINT;
-    if (!bare)
-        out_char(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        if (!bare && (text[i] == '"' || text[i] == '\\'))
-            out_char(out, '\\');
-        out_char(out, text[i]);
-    }
-    if (!bare)
-        out_char(out, '"');
+enum { DEPTH_MAX = 256 };
+
+struct json {
+    struct out *out;
+    const struct eye_packet *packet;
+    bool comma;
+    unsigned nested; /* objects of tunnels and quotes that are open */
+};
+
+static inline void json_key(struct json *json, const char *name) {
+    size_t size = strlen(name);
+    struct out *out = json->out;
+    if (!out_fits(out, size + 4))
+        return;
+    char *pos = out->pos;
+    if (json->comma)
+        *pos++ = ',';
+    *pos++ = '"';
+    memcpy(pos, name, size);
+    pos += size;
+    *pos++ = '"';
+    *pos++ = ':';
+    out->pos = pos;
+    json->comma = true;
 }
 
-void format_json(struct out *out, const struct eye_tree *tree, const struct eye_packet *packet) {
-    struct eye_cursor cursor = {0};
-    struct eye_field field;
-    int layer = -1;
+/* Before a list's element. */
+static inline void json_next(struct json *json) {
+    if (json->comma)
+        out_char(json->out, ',');
+    json->comma = true;
+}
 
-    out_text(out, "{\"v\":1");
-    while (eye_tree_next(tree, packet, &cursor, &field)) {
-        if (field.layer != layer) {
-            out_text(out, layer < 0 ? ",\"" : "},\"");
-            layer = field.layer;
-            out_text(out, eye_proto_name(tree->layer[layer].proto));
-            out_text(out, "\":{");
-        } else if (field.name && field.depth == 0) {
-            out_char(out, ',');
-        }
-        if (!field.name || field.depth > 0)
-            continue;
-        out_char(out, '"');
-        out_text(out, field.name);
-        out_text(out, "\":");
-        value(out, packet, &field);
+static void json_open(struct json *json, char bracket) {
+    out_char(json->out, bracket);
+    json->comma = false;
+}
+
+static void json_close(struct json *json, char bracket) {
+    out_char(json->out, bracket);
+    json->comma = true;
+}
+
+static inline bool is_plain(uint8_t c) {
+    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void json_point(struct out *out, const uint8_t *text, size_t size, size_t *ret_used) {
+    static const char digits[] = "0123456789abcdef";
+    uint32_t point = 0;
+    size_t used = text_utf8(text, size, &point);
+    *ret_used = used ? used : 1;
+    if (!used) {
+        out_bytes(out, "\\ufffd", 6);
+    } else if (point == '"' || point == '\\') {
+        out_char(out, '\\');
+        out_char(out, (char)point);
+    } else if (text_is_unsafe(point)) {
+        const char unit[] = {'\\',
+                             'u',
+                             digits[point >> 12 & 15],
+                             digits[point >> 8 & 15],
+                             digits[point >> 4 & 15],
+                             digits[point & 15]};
+        out_bytes(out, unit, sizeof unit);
+    } else {
+        out_bytes(out, (const char *)text, used);
     }
-    out_text(out, layer < 0 ? "}\n" : "}}\n");
+}
+
+static void json_string(struct out *out, const uint8_t *text, size_t size) {
+    out_char(out, '"');
+    for (size_t at = 0, used; at < size && !out->full; at += used) {
+        for (used = 0; at + used < size && is_plain(text[at + used]);)
+            used++;
+        if (used > 0)
+            out_bytes(out, (const char *)text + at, used);
+        else
+            json_point(out, text + at, size - at, &used);
+    }
+    out_char(out, '"');
+}
+
+static void json_text(struct out *out, const char *text) {
+    json_string(out, (const uint8_t *)text, strlen(text));
+}
+
+/* What is put between quotes as it stands: hexadecimal digits, addresses. */
+static void json_hex(struct out *out, const uint8_t *data, uint32_t size) {
+    if (!out_fits(out, 2 * (size_t)size + 2))
+        return;
+    *out->pos++ = '"';
+    out->pos = wire_put_hex(out->pos, data, size);
+    *out->pos++ = '"';
+}
+
+static void json_value(struct json *json, const struct eye_field *field) {
+    struct out *out = json->out;
+    const uint8_t *data = json->packet->data + field->off;
+    char text[WIRE_NAME_TEXT_MAX];
+
+    if (!out_fits(out, 80))
+        return;
+    switch ((enum eye_kind)field->kind) {
+    case EYE_KIND_UINT:
+        out->pos = wire_put_uint(out->pos, field->num);
+        break;
+    case EYE_KIND_BOOL:
+        out_text(out, field->num ? "true" : "false");
+        break;
+    case EYE_KIND_MAC:
+        if (field->len > 20) {
+            json_hex(out, data, field->len);
+            break;
+        }
+        *out->pos++ = '"';
+        out->pos = wire_put_mac(out->pos, data, field->len);
+        *out->pos++ = '"';
+        break;
+    case EYE_KIND_IP4:
+    case EYE_KIND_IP6:
+        *out->pos++ = '"';
+        out->pos = field->kind == EYE_KIND_IP4 ? wire_put_ip4(out->pos, data) : wire_put_ip6(out->pos, data);
+        *out->pos++ = '"';
+        break;
+    case EYE_KIND_FLAGS:
+        *out->pos++ = '"';
+        out->pos = wire_put_tcp_flags(out->pos, (uint16_t)field->num);
+        *out->pos++ = '"';
+        break;
+    case EYE_KIND_BYTES:
+        json_hex(out, data, field->len);
+        break;
+    case EYE_KIND_TEXT:
+        json_string(out, data, field->len);
+        break;
+    case EYE_KIND_NAME:
+    case EYE_KIND_TIME:
+    case EYE_KIND_SUM:
+        json_string(out, (const uint8_t *)text, eye_field_text(json->packet, field, text, sizeof text));
+        break;
+    case EYE_KIND_LIST:
+    case EYE_KIND_GROUP:
+        break;
+    }
+}
+
+/* A checksum's "..._ok" is true or false; what is neither has a word for it. */
+static void json_sum(struct json *json, const struct eye_field *field) {
+    static const char *const words[] = {[EYE_SUM_UNFINISHED] = "unfinished", [EYE_SUM_NONE] = "none"};
+    if (field->num == EYE_SUM_OK || field->num == EYE_SUM_BAD) {
+        json_key(json, field->name);
+        out_text(json->out, field->num == EYE_SUM_OK ? "true" : "false");
+    } else if (field->num < ARRAY_LEN(words) && words[field->num]) {
+        json_key(json, "checksum_text");
+        json_text(json->out, words[field->num]);
+    }
+}
+
+static void json_word(struct json *json, const struct eye_field *field) {
+    char name[64];
+    size_t size = MIN(strlen(field->name), sizeof name - sizeof "_text");
+    if (!field->word_too || !field->word)
+        return;
+    memcpy(name, field->name, size);
+    memcpy(name + size, "_text", sizeof "_text");
+    json_key(json, name);
+    json_text(json->out, field->word);
+}
+
+/* Lists and groups that are open, by their depth. */
+struct nesting {
+    unsigned count;
+    uint8_t depth[DEPTH_MAX];
+    bool list[DEPTH_MAX];
+};
+
+static void nesting_close(struct nesting *nesting, struct json *json, unsigned depth) {
+    while (nesting->count > 0 && nesting->depth[nesting->count - 1] >= depth)
+        json_close(json, nesting->list[--nesting->count] ? ']' : '}');
+}
+
+static void json_field(struct json *json, struct nesting *nesting, const struct eye_field *field) {
+    nesting_close(nesting, json, field->depth);
+    bool in_list = nesting->count > 0 && nesting->list[nesting->count - 1];
+    if (field->kind == EYE_KIND_SUM) {
+        json_sum(json, field);
+        return;
+    }
+    if (!field->name && !in_list)
+        return;
+    if (in_list)
+        json_next(json);
+    else
+        json_key(json, field->name);
+    if (field->kind == EYE_KIND_LIST || field->kind == EYE_KIND_GROUP) {
+        json_open(json, field->kind == EYE_KIND_LIST ? '[' : '{');
+        nesting->depth[nesting->count] = field->depth;
+        nesting->list[nesting->count++] = field->kind == EYE_KIND_LIST;
+        return;
+    }
+    json_value(json, field);
+    if (!in_list)
+        json_word(json, field);
+}
+
+/* The numbers of a level's tags, from its first one on. */
+static void json_vlan(struct json *json, const struct eye_tree *tree, unsigned at) {
+    struct eye_field field;
+    uint8_t level = tree->layer[at].level;
+    json_key(json, "vlan");
+    json_open(json, '[');
+    for (; at < tree->layer_count && tree->layer[at].level == level; at++) {
+        struct eye_cursor cursor = {.layer = (uint16_t)at};
+        if (tree->layer[at].proto != EYE_PROTO_VLAN)
+            continue;
+        while (eye_tree_next(tree, json->packet, &cursor, &field) && field.layer == at) {
+            if (strcmp(field.name, "id") != 0)
+                continue;
+            json_next(json);
+            out_uint(json->out, field.num);
+        }
+    }
+    json_close(json, ']');
+}
+
+static void json_layer(struct json *json, const struct eye_tree *tree, unsigned at) {
+    struct nesting nesting;
+    struct eye_cursor cursor = {.layer = (uint16_t)at};
+    struct eye_field field;
+    nesting.count = 0;
+    json_key(json, eye_proto_name(tree->layer[at].proto));
+    json_open(json, '{');
+    while (eye_tree_next(tree, json->packet, &cursor, &field) && field.layer == at)
+        json_field(json, &nesting, &field);
+    nesting_close(&nesting, json, 0);
+    json_close(json, '}');
+}
+
+static void json_frame(struct json *json) {
+    const struct eye_packet *packet = json->packet;
+    struct out *out = json->out;
+    const char *link = format_link_name(packet->link);
+    if (!out_fits(out, 256))
+        return;
+    out_text(out, "{\"v\":1,\"frame\":{\"number\":");
+    out_uint(out, packet->number);
+    out_text(out, ",\"time\":\"");
+    out->pos = format_time_utc(out->pos, packet->time_ns, 9);
+    out_text(out, "\",\"len\":");
+    out_uint(out, packet->len);
+    out_text(out, ",\"caplen\":");
+    out_uint(out, packet->caplen);
+    out_text(out, ",\"link\":");
+    if (link)
+        json_text(out, link);
+    else
+        out_uint(out, packet->link);
+    out_char(out, '}');
+    json->comma = true;
+}
+
+static void json_marks(struct json *json, const struct eye_tree *tree) {
+    if (tree->truncated) {
+        json_key(json, "truncated");
+        json_text(json->out, tree->truncated);
+    }
+    if (tree->malformed) {
+        json_key(json, "malformed");
+        out_char(json->out, '"');
+        out_text(json->out, tree->malformed);
+        out_text(json->out, ", ");
+        out_text(json->out, tree->malformed_where);
+        out_char(json->out, '"');
+    }
+}
+
+void format_json(struct out *out, const struct eye_tree *tree, const struct eye_packet *packet,
+                 const struct eye_look *look) {
+    static const char *const nests[] = {[EYE_NEST_INNER] = "inner", [EYE_NEST_QUOTED] = "quoted"};
+    struct json json = {.out = out, .packet = packet};
+    uint32_t seen = 0; /* protocols of this level: a name stands once in an object */
+    _Static_assert(EYE_PROTO_MAX <= 32, "a bit for each");
+    (void)look;
+
+    json_frame(&json);
+    for (unsigned i = 0; i < tree->layer_count; i++) {
+        const struct eye_layer *layer = &tree->layer[i];
+        if (layer->nest != EYE_NEST_NONE) {
+            json_key(&json, nests[layer->nest]);
+            json_open(&json, '{');
+            json.nested++;
+            seen = 0;
+        }
+        if (seen & UINT32_C(1) << layer->proto)
+            continue;
+        seen |= UINT32_C(1) << layer->proto;
+        if (layer->proto == EYE_PROTO_VLAN)
+            json_vlan(&json, tree, i);
+        else
+            json_layer(&json, tree, i);
+    }
+    while (json.nested-- > 0)
+        json_close(&json, '}');
+    json_marks(&json, tree);
+    out_text(out, "}\n");
 }
