@@ -12,7 +12,8 @@ FLOOR = {"base": 0, "sys": 1, "name": 2, "file": 2, "loop": 3, "tls": 3, "net": 
          "flow": 5, "doctor": 5}
 LOOPLESS = ("crypto", "wire")  # plain blocking code
 HOME = {"err.h": "base", "addr.h": "base",  # the value is for all; the functions are name's
-        "newfile.h": "sys", "privileges.h": "sys", "endpoint.h": "name", "file.h": "file", "loop.h": "loop", "tls.h": "tls",
+        "newfile.h": "sys", "privileges.h": "sys", "endpoint.h": "name", "file.h": "file", "loop.h": "loop",
+        "tls.h": "tls",
         "stream.h": "net",
         "crypto.h": "crypto", "packet.h": "wire", "capture.h": "wire", "flow.h": "flow", "doctor.h": "doctor"}
 ALL_OF_THEM = "sockeye.h"
