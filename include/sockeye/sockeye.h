@@ -4,6 +4,7 @@
 
 #include <sockeye/addr.h>
 #include <sockeye/capture.h>
+#include <sockeye/crypto.h>
 #include <sockeye/doctor.h>
 #include <sockeye/endpoint.h>
 #include <sockeye/err.h>
