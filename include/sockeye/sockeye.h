@@ -16,5 +16,6 @@
 #include <sockeye/privileges.h>
 #include <sockeye/stream.h>
 #include <sockeye/tls.h>
+#include <sockeye/transfer.h>
 
 #endif

@@ -109,6 +109,14 @@ EYE_API void eye_send(eye_stream *stream, eye_op *op, const void *buf, size_t si
  * and freed when sent. Made for lent bytes. Errors: also -ENOMEM. */
 EYE_API void eye_send_copy(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done);
 
+/* Sends size bytes of a regular file, from offset on: inside the kernel where the stream is a socket that
+ * can (sendfile(2)), else by reading and sending. fd stays the caller's and must stay open until done; its
+ * own offset is not touched, and nothing else may be sent until done. Completes with the bytes sent: fewer
+ * where cancelled, where the file ends before, or where it cannot be read on; the next call tells why, by 0
+ * or by its error. Errors: as sendfile(2), pread(2) and send(2); -ENOMEM. */
+EYE_API void eye_send_file(eye_stream *stream, eye_op *op, int fd, int64_t offset, int64_t size,
+                           eye_done *done);
+
 /* Ends the sending direction after all queued sends: a FIN, a close_notify and a FIN, or closing the
  * descriptor where it is a pipe. Receiving goes on. Completes with 0, or as shutdown(2). */
 EYE_API void eye_finish(eye_stream *stream, eye_op *op, eye_done *done);

@@ -14,6 +14,9 @@ void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, ey
 void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done);
 /* The same, with a copy of what does not go at once. */
 void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done);
+/* size bytes of a file, from offset on, to a socket (sendfile(2)): completes with their number, fewer where
+ * the file ends before or cannot be read on. */
+void io_send_file(struct slot *slot, eye_op *op, int fd, int64_t offset, int64_t size, eye_done *done);
 /* For perform functions that accept: the new descriptor, non-blocking; -EAGAIN, OP_MORE or an error.
  * Connections that died in the queue are passed over. */
 int64_t io_accept_now(const struct slot *slot);

@@ -58,6 +58,10 @@ struct op {
             void *ret;
         } io;
         struct {
+            int64_t offset, size;
+            int fd;
+        } file;
+        struct {
             int64_t deadline_ns;
             uint64_t order;
         } timer;

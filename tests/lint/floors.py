@@ -15,7 +15,8 @@ HOME = {"err.h": "base", "addr.h": "base",  # the value is for all; the function
         "newfile.h": "sys", "privileges.h": "sys", "endpoint.h": "name", "file.h": "file", "loop.h": "loop",
         "tls.h": "tls",
         "stream.h": "net",
-        "crypto.h": "crypto", "packet.h": "wire", "capture.h": "wire", "flow.h": "flow", "doctor.h": "doctor"}
+        "crypto.h": "crypto", "packet.h": "wire", "capture.h": "wire", "flow.h": "flow",
+        "transfer.h": "flow", "doctor.h": "doctor"}
 ALL_OF_THEM = "sockeye.h"
 PUBLIC = "include/sockeye"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
