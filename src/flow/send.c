@@ -495,6 +495,8 @@ static void sender_sent(struct transfer *t) {
 
 static void sender_begin(struct transfer *t, unsigned flags, uint64_t total_bytes) {
     (void)flags, (void)total_bytes;
+    if (eye_stream_fd(t->stream, EYE_OUT) >= 0)
+        t->path[EYE_OUT] = "sendfile";
     sender_go(sender_of(t));
 }
 

@@ -59,22 +59,22 @@ static void pieces_cancel(eye_op *op) {
 static const struct op_kind op_pieces = {.name = "send file in pieces", .cancel = pieces_cancel};
 
 void eye_send_file(eye_stream *stream, eye_op *op, int fd, int64_t offset, int64_t size, eye_done *done) {
-    const struct slot *slot = stream_slot(stream, EYE_OUT);
-    if (eye_stream_fd(stream, EYE_OUT) >= 0 && (slot->flags & SLOT_SOCKET)) {
+    eye_loop *loop = stream_loop(stream);
+    if (eye_stream_fd(stream, EYE_OUT) >= 0 && (stream_slot(stream, EYE_OUT)->flags & SLOT_SOCKET)) {
         io_send_file(stream_slot(stream, EYE_OUT), op, fd, offset, size, done);
         return;
     }
     struct pieces *p = malloc(sizeof *p);
-    op_begin(slot->loop, op, &op_pieces, done);
+    op_begin(loop, op, &op_pieces, done);
     op_of(op)->u.own.of = p;
     if (!p) {
-        op_finish(slot->loop, op, -ENOMEM);
+        op_finish(loop, op, -ENOMEM);
         return;
     }
     p->send = (eye_op){0};
     p->op = op;
     p->stream = stream;
-    p->loop = slot->loop;
+    p->loop = loop;
     p->fd = fd;
     p->offset = offset;
     p->size = size;
