@@ -11,9 +11,6 @@
 
 #define ENGINE_MAX 16
 
-/* Engines that the contract names and this version does not have. */
-static const char *const engines_reserved[] = {"thread", "kqueue", "io_uring", NULL};
-
 static bool listed(const char *word, const char *const *names) {
     while (*names && strcmp(*names, word) != 0)
         names++;
@@ -21,20 +18,13 @@ static bool listed(const char *word, const char *const *names) {
 }
 
 int run_engine_check(const char *engine, struct eye_err *reterr) {
-    const char *names[ENGINE_MAX + 1] = {"auto"}, *near;
+    const char *names[ENGINE_MAX + 2] = {"auto"}, *near;
     char hint[64];
-    size_t count = 1;
 
-    while (count < ENGINE_MAX && eye_engine_probe(count - 1, &names[count], NULL) != -ENOENT)
-        count++;
-    names[count] = NULL;
+    for (size_t i = 0; i < ENGINE_MAX && eye_engine_name(i); i++)
+        names[i + 1] = eye_engine_name(i);
     if (listed(engine, names))
         return 0;
-    if (listed(engine, engines_reserved)) {
-        usage_error(reterr, NULL, "engine '%s' is not in this version", engine);
-        reterr->fail = EYE_FAIL_UNAVAILABLE;
-        return EYE_EUNAVAILABLE;
-    }
     near = meant(engine, strlen(engine), names);
     snprintf(hint, sizeof hint, "did you mean '%s'?", near ? near : "");
     return usage_error(reterr, near ? hint : NULL, "unknown engine '%s'", engine);

@@ -89,7 +89,10 @@ EYE_API void eye_cancel(eye_loop *loop, eye_op *op);
 /* Whether the op has been submitted and its done has not run yet. */
 EYE_API bool eye_op_pending(const eye_op *op);
 
-/* The engines, in the order in which `auto` tries them: 0 if usable here, or the error that says why
+/* The names of the engines, in the order in which `auto` tries them; NULL past the last. */
+EYE_API const char *eye_engine_name(size_t index);
+
+/* The same, each tried: 0 if usable here, or the error that says why
  * not; -ENOENT past the last. *ret_name is static and set in both cases but the last. */
 EYE_API int eye_engine_probe(size_t index, const char **ret_name, struct eye_err *reterr);
 

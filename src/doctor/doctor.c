@@ -155,7 +155,7 @@ static const struct {
     {ENOSYS, "this kernel was built without it"},
     {EAFNOSUPPORT, "this kernel has no such address family, or the module is not loaded"},
     {EADDRNOTAVAIL, "no interface has such an address: the family is switched off (sysctl disable_ipv6)"},
-    {EPERM, "a container's seccomp profile or a security module"},
+    {EPERM, "a container's seccomp profile, a security module or a sysctl"},
     {EACCES, "file permissions or a security module"},
     {ENOENT, "/proc is not mounted here"},
     {EMFILE, "this process's limit of open files"},
@@ -185,6 +185,8 @@ int eye_doctor(size_t index, struct eye_mechanism *ret_mechanism) {
         int r = eye_engine_probe(index, &m.name, &err);
         m.since = backends[index]->since;
         fill_in(&m, r, index + 1 < engines ? backends[index + 1]->name : "");
+        if (backends[index]->missing)
+            snprintf(m.cause, sizeof m.cause, "%s", backends[index]->missing);
         if (r == 0 && index == 0)
             snprintf(m.detail, sizeof m.detail, "what auto means here");
         *ret_mechanism = m;

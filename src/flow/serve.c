@@ -223,6 +223,8 @@ static int ports_open(eye_server *server, struct eye_err *reterr) {
         struct port *port = &server->ports[i];
         port->server = server;
         port->listener = listeners[i];
+        if (!server->serving.handler->data)
+            listener_slot(port->listener)->flags |= SLOT_EACH;
         if (datagrams && server->serving.handler->data && r == 0)
             r = port_take_datagrams(port);
     }

@@ -4,7 +4,34 @@
 
 #include "loop/backend.h"
 
-const struct backend *const backends[] = {&backend_epoll, &backend_poll, &backend_select, NULL};
+#ifndef HAVE_KQUEUE
+const struct backend backend_kqueue = {.name = "kqueue",
+                                       .since = "FreeBSD 4.1, macOS 10.3",
+                                       .missing = "this system has none: it is the BSDs' and macOS's"};
+#endif
+
+#ifndef HAVE_LIBURING
+const struct backend backend_io_uring = {
+    .name = "io_uring", .since = "Linux 5.11", .missing = "left out when this was built (liburing)"};
+#endif
+
+const struct backend *const backends[] = {&backend_epoll,  &backend_kqueue,   &backend_poll,
+                                          &backend_select, &backend_io_uring, NULL};
+
+const char *eye_engine_name(size_t index) {
+    return index < ARRAY_LEN(backends) - 1 ? backends[index]->name : NULL;
+}
+
+int backend_open(eye_loop *loop, const struct backend *backend, struct eye_err *reterr) {
+    int r = backend->missing ? -ENOSYS : backend->open(loop);
+    if (r >= 0) {
+        loop->backend = backend;
+        return 0;
+    }
+    err_set(reterr, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE, "engine %s: %s", backend->name,
+            backend->missing ? backend->missing : eye_strerror(r));
+    return r;
+}
 
 int backend_timeout_ms(int64_t timeout_ns) {
     if (timeout_ns < 0)
@@ -18,11 +45,11 @@ int eye_engine_probe(size_t index, const char **ret_name, struct eye_err *reterr
         return -ENOENT;
     *ret_name = backends[index]->name;
     eye_loop *loop = calloc(1, sizeof *loop);
-    int r = loop ? backends[index]->open(loop) : -ENOMEM;
+    if (!loop)
+        return err_set(reterr, -ENOMEM, EYE_FAIL_OTHER, "loop: %s", eye_strerror(-ENOMEM));
+    int r = backend_open(loop, backends[index], reterr);
     if (r >= 0)
-        backends[index]->close(loop);
+        loop->backend->close(loop);
     free(loop);
-    return r >= 0 ? 0
-                  : err_set(reterr, r, EYE_FAIL_UNAVAILABLE, "engine %s: %s", backends[index]->name,
-                            eye_strerror(r));
+    return r;
 }

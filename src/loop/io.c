@@ -57,6 +57,12 @@ static int64_t to_command(const struct slot *slot, int64_t n) {
     return command_gone(slot, n) || (full && (sys_poll_now(slot->fd, POLLOUT) & POLLHUP)) ? -EPIPE : n;
 }
 
+/* From what the backend has received ahead. */
+static int64_t recv_ahead(struct slot *slot, struct eye_bytes *ret_bytes, size_t size) {
+    int64_t n = slot->loop->backend->recv(slot, ret_bytes, MIN(size, (size_t)RECV_TURN_BYTES));
+    return command_gone(slot, n) ? 0 : n;
+}
+
 static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
     if (would_wait(slot, EYE_IN))
         return -EAGAIN;
@@ -76,10 +82,19 @@ static int64_t recv_some(struct slot *slot, void *buf, size_t size) {
 }
 
 static int64_t perform_recv(struct slot *slot, eye_op *op) {
+    if (slot_on_ring(slot, RING_RECV)) {
+        struct eye_bytes bytes;
+        int64_t n = recv_ahead(slot, &bytes, op_of(op)->u.io.size);
+        if (n > 0)
+            memcpy(op_of(op)->u.io.data, bytes.data, (size_t)n);
+        return n;
+    }
     return recv_some(slot, op_of(op)->u.io.data, op_of(op)->u.io.size);
 }
 
 static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
+    if (slot_on_ring(slot, RING_RECV))
+        return recv_ahead(slot, op_of(op)->u.io.ret, SIZE_MAX);
     int64_t n = recv_some(slot, slot->loop->lend, LEND_BYTES);
     if (n >= 0)
         *(struct eye_bytes *)op_of(op)->u.io.ret =
@@ -109,7 +124,11 @@ static int64_t perform_send(struct slot *slot, eye_op *op) {
         size_t left = p->u.io.size - (size_t)p->moved;
         if (!(slot->flags & SLOT_MESSAGES))
             left = MIN(left, (size_t)SEND_TURN_BYTES);
-        int64_t n = send_some(slot, p->u.io.data + p->moved, left);
+        if (p->code)
+            return to_command(slot, p->code);
+        int64_t n = slot_on_ring(slot, RING_SEND)
+                        ? slot->loop->backend->send(slot, p->u.io.data + p->moved, left)
+                        : send_some(slot, p->u.io.data + p->moved, left);
         if (n < 0)
             return n;
         p->moved += n;
@@ -122,9 +141,14 @@ static void release_copy(eye_op *op) {
     free(op_of(op)->u.io.ret);
 }
 
-int64_t io_accept_now(const struct slot *slot) {
+static void release_lent(eye_op *op) {
+    eye_loop *loop = op_of(op)->at.slot->loop;
+    loop->backend->let_go(loop, op_of(op)->u.io.ret);
+}
+
+int64_t io_accept_now(struct slot *slot) {
     for (int i = 0; i < ACCEPT_TURN_MAX; i++) {
-        int fd = sys_accept(slot->fd);
+        int fd = slot_on_ring(slot, RING_ACCEPT) ? slot->loop->backend->accept(slot) : sys_accept(slot->fd);
         switch (-fd) {
         /* Connections that died in the queue, and errors of the network that accept(2) passes on. */
         case ECONNABORTED:
@@ -168,7 +192,7 @@ static int64_t wait_for(const struct slot *slot, short events) {
 
 static int64_t perform_wait_in(struct slot *slot, eye_op *op) {
     (void)op;
-    return wait_for(slot, POLLIN);
+    return slot_has_ahead(slot) ? POLLIN : wait_for(slot, POLLIN);
 }
 
 static int64_t perform_wait_out(struct slot *slot, eye_op *op) {
@@ -203,6 +227,13 @@ static int64_t perform_finish(struct slot *slot, eye_op *op) {
     return r < 0 ? r : over;
 }
 
+/* Whether bytes have been received ahead, which come before what a splice would move. */
+static bool has_bytes(struct slot *slot) {
+    if (slot_on_ring(slot, RING_RECV))
+        slot->loop->backend->recall(slot->loop, slot, WAY_IN);
+    return slot_has_ahead(slot);
+}
+
 /* Before urgent data a splice says for ever that it would wait, or that the end has come: it does not pass
  * it, as a receive does (tcp(7)). */
 static int64_t splice_from(const struct slot *slot, int to, size_t size) {
@@ -214,6 +245,8 @@ static int64_t splice_from(const struct slot *slot, int to, size_t size) {
 }
 
 static int64_t perform_splice_in(struct slot *slot, eye_op *op) {
+    if (has_bytes(slot))
+        return -ENOBUFS; /* so they are received, and the next ones spliced */
     struct kpipe *pipe = pipe_get(slot->loop);
     if (!pipe)
         return -ENOBUFS;
@@ -239,18 +272,44 @@ static int64_t perform_splice_out(struct slot *slot, eye_op *op) {
 
 static int64_t perform_splice(struct slot *slot, eye_op *op) {
     int to_fd = op_of(op)->u.own.value;
-    int64_t n = splice_from(slot, to_fd, SEND_TURN_BYTES * 4);
+    int64_t n = has_bytes(slot) ? -EINVAL : splice_from(slot, to_fd, SEND_TURN_BYTES * 4);
     if (n == -ECONNRESET)
         return to_command(slot_find(slot->loop, to_fd), n);
     /* splice(2) does not say which of the two would have waited. */
     return n == -EAGAIN && sys_poll_now(slot->fd, POLLIN) != 0 ? -ENOBUFS : n;
 }
 
-static const struct op_kind op_recv = {.name = "recv", .way = EYE_IN, .perform = perform_recv};
-static const struct op_kind op_recv_lent = {.name = "recv lent", .way = EYE_IN, .perform = perform_recv_lent};
-static const struct op_kind op_send = {.name = "send", .way = EYE_OUT, .perform = perform_send};
+static const struct op_kind op_recv = {
+    .name = "recv", .way = EYE_IN, .ring = RING_RECV, .perform = perform_recv};
+static const struct op_kind op_recv_lent = {
+    .name = "recv lent", .way = EYE_IN, .ring = RING_RECV, .perform = perform_recv_lent};
+static const struct op_kind op_send = {
+    .name = "send", .way = EYE_OUT, .ring = RING_SEND, .perform = perform_send};
 static const struct op_kind op_send_copy = {
-    .name = "send copy", .way = EYE_OUT, .perform = perform_send, .release = release_copy};
+    .name = "send copy", .way = EYE_OUT, .ring = RING_SEND, .perform = perform_send, .release = release_copy};
+
+/* Sends bytes that the backend has lent, from where they are; only where that is not to be at once, from a
+ * copy. */
+static int keep_lent(eye_op *op) {
+    struct op *p = op_of(op);
+    size_t left = p->u.io.size - (size_t)p->moved;
+    uint8_t *copy = malloc(left);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, p->u.io.data + p->moved, left);
+    release_lent(op);
+    p->kind = &op_send_copy;
+    p->u.io.data = copy - p->moved;
+    p->u.io.ret = copy;
+    return 0;
+}
+
+static const struct op_kind op_send_lent = {.name = "send lent",
+                                            .way = EYE_OUT,
+                                            .ring = RING_SEND,
+                                            .perform = perform_send,
+                                            .release = release_lent,
+                                            .keep = keep_lent};
 static const struct op_kind op_connect = {.name = "connect", .way = EYE_OUT, .perform = perform_connect};
 static const struct op_kind op_wait[] = {
     [EYE_IN] = {.name = "wait in", .way = EYE_IN, .perform = perform_wait_in},
@@ -283,9 +342,16 @@ void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_do
 }
 
 void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done) {
+    bool first = !slot->tail[EYE_OUT] && (slot->ready & WAY_OUT) && size > 0;
+    void *held =
+        first && slot_on_ring(slot, RING_SEND) ? slot->loop->backend->hold(slot->loop, buf, size) : NULL;
+    if (held) {
+        submit_io(slot, op, &op_send_lent, buf, size, held, done);
+        return;
+    }
     /* What goes at once needs no copy. An error is told from here: a socket tells it only once. */
     int64_t n = 0;
-    if (!slot->tail[EYE_OUT] && (slot->ready & WAY_OUT) && size > 0)
+    if (first)
         n = send_some(slot, buf, size);
     if (n == -EAGAIN)
         n = 0;

@@ -19,7 +19,7 @@ void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, e
 void io_send_file(struct slot *slot, eye_op *op, int fd, int64_t offset, int64_t size, eye_done *done);
 /* For perform functions that accept: the new descriptor, non-blocking; -EAGAIN, OP_MORE or an error.
  * Connections that died in the queue are passed over. */
-int64_t io_accept_now(const struct slot *slot);
+int64_t io_accept_now(struct slot *slot);
 /* -EBUSY where connect(2) says EAGAIN: a Unix socket whose queue is full; try again later. addr must
  * stay until done. */
 void io_connect(struct slot *slot, eye_op *op, const struct eye_addr *addr, eye_done *done);

@@ -18,18 +18,12 @@ static int backend_choose(eye_loop *loop, const char *engine, struct eye_err *re
     for (size_t i = 0; backends[i]; i++) {
         if (!any && strcmp(engine, backends[i]->name) != 0)
             continue;
-        loop->backend = backends[i];
-        int r = backends[i]->open(loop);
-        if (r >= 0)
+        if (backend_open(loop, backends[i], reterr) >= 0)
             return 0;
-        loop->backend = NULL;
-        if (any && backends[i + 1])
-            continue;
-        err_set(reterr, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE, "engine %s: %s", backends[i]->name,
-                eye_strerror(r));
-        return EYE_EUNAVAILABLE;
+        if (!any || !backends[i + 1])
+            return EYE_EUNAVAILABLE;
     }
-    return err_set(reterr, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE, "engine %s: not in this build", engine);
+    return err_set(reterr, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE, "engine %s: no such engine", engine);
 }
 
 int eye_loop_new(const struct eye_loop_opts *opts, eye_loop **ret_loop, struct eye_err *reterr) {

@@ -21,6 +21,9 @@ struct slot;
 
 enum { WAY_IN = 1 << EYE_IN, WAY_OUT = 1 << EYE_OUT };
 
+/* What a backend that makes calls itself does for a kind of operation. RING_POLL: it only waits. */
+enum ring_form { RING_POLL, RING_RECV, RING_ACCEPT, RING_SEND };
+
 enum op_state { OP_IDLE, OP_QUEUED, OP_FINISHED };
 
 /* What perform returns besides a result: -EAGAIN waits for the backend; OP_MORE has moved its share of
@@ -31,9 +34,11 @@ enum op_state { OP_IDLE, OP_QUEUED, OP_FINISHED };
 struct op_kind {
     const char *name;
     enum eye_way way;
+    enum ring_form ring;
     int64_t (*perform)(struct slot *slot, eye_op *op); /* NULL for those that stand in no slot's queue */
     void (*cancel)(eye_op *op);                        /* for those: ends the op by op_finish, now or later */
     void (*release)(eye_op *op);                       /* runs just before done, or NULL */
+    int (*keep)(eye_op *op);                           /* copies what it has borrowed: it will take long */
 };
 
 /* The library's side of a struct eye_op: an overlay of its priv words. */
@@ -47,7 +52,10 @@ struct op {
         void *owner; /* whatever queues it in the loop's place */
     } at;
     int64_t moved; /* bytes so far; the result once finished */
-    uint32_t heap_index;
+    union {
+        uint32_t heap_index; /* a timer's */
+        int32_t code;        /* an error that the backend met */
+    };
     uint8_t state;  /* enum op_state */
     bool uncounted; /* the loop's own: does not keep eye_loop_run running */
     bool begun;
@@ -97,6 +105,7 @@ enum slot_flags {
     SLOT_TERMINAL = 4096,   /* a terminal's master side: ends by its own rules (pty(7)) */
     SLOT_ENDLESS = 8192,    /* a datagram socket: a receive of 0 is an empty message and no end */
     SLOT_COMMAND = 16384,   /* a command's socketpair, which is no peer's that could reset it */
+    SLOT_EACH = 32768,      /* accepts: each peer needs descriptors of its own before the next is taken */
 };
 
 struct slot {
@@ -109,6 +118,7 @@ struct slot {
     uint8_t ready;  /* ways worth a try */
     uint8_t wanted; /* ways that wait for the backend */
     uint8_t last;   /* the way that went last */
+    uint8_t flight; /* the backend's: what it has asked the kernel for */
 };
 
 /* ---- slots (slot.c) ---- */
@@ -186,6 +196,7 @@ struct eye_loop {
     void *backend_state;
     struct slot **slots; /* by descriptor */
     size_t slots_size;
+    uint8_t ahead; /* what the backend does itself: bits, 1 << enum ring_form */
     struct list run;
     eye_op *finished_tail; /* a ring, like a slot's queue */
     int64_t now_ns;
@@ -205,6 +216,18 @@ struct eye_loop {
     eye_op mailbox_op;
     struct pipe_pool *pipes;
 };
+
+/* Whether the backend makes such calls for the slot itself: for sockets of streams that are ours alone. */
+static inline bool slot_on_ring(const struct slot *slot, enum ring_form form) {
+    const unsigned others =
+        SLOT_MESSAGES | SLOT_ENDLESS | SLOT_BLOCKING | SLOT_SHARED | SLOT_FOREIGN | SLOT_EACH;
+    return (slot->loop->ahead & (1U << form)) && (slot->flags & (SLOT_SOCKET | others)) == SLOT_SOCKET;
+}
+
+/* Whether bytes or an end have come for it, ahead of who asks. */
+static inline bool slot_has_ahead(const struct slot *slot) {
+    return slot->loop->ahead && slot->position >= 0;
+}
 
 /* The ring of operations that a tail pointer stands for. */
 static inline eye_op *ring_head(eye_op *tail) {

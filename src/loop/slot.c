@@ -95,6 +95,8 @@ int slot_open(eye_loop *loop, struct slot *slot, int fd, unsigned flags) {
 
 void slot_detach(struct slot *slot) {
     eye_loop *loop = slot->loop;
+    if (loop->ahead)
+        loop->backend->recall(loop, slot, WAY_IN | WAY_OUT);
     for (enum eye_way way = EYE_IN; way <= EYE_OUT; way++)
         while (slot->tail[way]) {
             eye_op *op = ring_pop(&slot->tail[way]);
@@ -115,6 +117,7 @@ void slot_submit(struct slot *slot, eye_op *op, const struct op_kind *kind, eye_
     p->moved = 0;
     p->begun = false;
     p->uncounted = false;
+    p->code = 0;
     p->state = OP_QUEUED;
     slot->loop->pending++;
     ring_append(&slot->tail[kind->way], op);
@@ -123,6 +126,10 @@ void slot_submit(struct slot *slot, eye_op *op, const struct op_kind *kind, eye_
 
 void slot_cancel(eye_op *op) {
     struct slot *slot = op_of(op)->at.slot;
+    /* What it sends is the caller's again afterwards; and who no longer accepts takes nobody off the queue.
+     */
+    if (slot->loop->ahead && (op_of(op)->kind->ring == RING_SEND || op_of(op)->kind->ring == RING_ACCEPT))
+        slot->loop->backend->recall(slot->loop, slot, 1U << op_of(op)->kind->way);
     ring_remove(&slot->tail[op_of(op)->kind->way], op);
     op_finish(slot->loop, op, op_of(op)->moved ? op_of(op)->moved : -ECANCELED);
     slot_settle(slot);

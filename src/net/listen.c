@@ -70,7 +70,8 @@ static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const stru
         free(listener);
         return fd;
     }
-    int r = slot_open(loop, &listener->slot, fd, SLOT_SOCKET | (addr ? 0 : SLOT_SHARED));
+    int r = slot_open(loop, &listener->slot, fd,
+                      SLOT_SOCKET | (addr ? 0 : SLOT_SHARED) | (eye_endpoint_endless(e) ? SLOT_ENDLESS : 0));
     if (r < 0) {
         if (listener->scheme->unbind)
             listener->scheme->unbind(e, &listener->bound);
@@ -173,7 +174,8 @@ static int64_t perform_accept(struct slot *slot, eye_op *op) {
     return 0;
 }
 
-static const struct op_kind op_accept = {.name = "accept", .way = EYE_IN, .perform = perform_accept};
+static const struct op_kind op_accept = {
+    .name = "accept", .way = EYE_IN, .ring = RING_ACCEPT, .perform = perform_accept};
 
 void accept_plain(eye_listener *listener, eye_op *op, eye_stream **ret_stream, eye_done *done) {
     if (has_senders(listener)) {

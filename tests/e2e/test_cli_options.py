@@ -260,13 +260,6 @@ def test_wrong_words(run_sockeye, words, first_line, hint):
         assert lines[1:] == [f"  {hint}"]
 
 
-@pytest.mark.parametrize("name", ["thread", "kqueue", "io_uring"])
-def test_engines_of_other_versions_are_not_available(run_sockeye, name):
-    result = run_sockeye("echo", "--engine", name, "tcp:127.0.0.1:0")
-    assert (result.status, result.err) == (
-        8, f"sockeye: echo: engine '{name}' is not in this version\n")
-
-
 def test_engines_offered_are_those_that_exist(run_sockeye, tables):
     rows = [json.loads(line) for line in run_sockeye("doctor", "--json").out.splitlines()]
     existing = {row["name"] for row in rows if row["area"] == "engine"}

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-ENGINES = ["epoll", "poll", "select"]
+ENGINES = ["epoll", "kqueue", "poll", "select", "io_uring"]
 
 
 def rows_of(result):

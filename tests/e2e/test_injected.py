@@ -159,6 +159,8 @@ def test_doctor_sees_what_is_refused(start):
     ("ENOBUFS", "no buffer space available")])
 def test_accept_fails_for_a_while(inject, engine, error, words):
     """The listener pauses, and serves its peer when the trouble is over."""
+    if engine == "io_uring":
+        pytest.skip("io_uring accepts without a call that could be injected into; the unit tests do")
     server = inject([f"accept4:error={error}:when=1..3"], "echo", "--engine", engine, "127.0.0.1:0")
     with connect(server.listening()) as sock:
         assert answered(sock)

@@ -107,14 +107,13 @@ def test_wrong_usage_is_2(run_sockeye, arguments):
     assert result.err.startswith("sockeye: ") and not result.out
 
 
-@pytest.mark.parametrize("name", ["kqueue", "io_uring", "thread"])
 @pytest.mark.parametrize("command", [("echo", "127.0.0.1:0"), ("connect", "127.0.0.1:1"),
                                      ("relay", "127.0.0.1:0", "127.0.0.1:1")])
-def test_an_engine_that_is_not_to_be_had_is_8(run_sockeye, sockeye, command, name):
+def test_an_engine_that_is_not_to_be_had_is_8(run_sockeye, command):
     """Never another in its place."""
-    result = run_sockeye(command[0], "--engine", name, *command[1:])
+    result = run_sockeye(command[0], "--engine", "kqueue", *command[1:])
     assert result.status == 8, result
-    assert name in first_line(result)
+    assert "kqueue" in first_line(result)
 
 
 @pytest.mark.parametrize("options", [(), ("--check",)])
