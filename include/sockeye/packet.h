@@ -147,6 +147,7 @@ EYE_API const char *eye_proto_title(enum eye_proto proto);
 
 enum eye_kind {
     EYE_KIND_UINT,  /* num */
+    EYE_KIND_INT,   /* num, as int64_t */
     EYE_KIND_BOOL,  /* num, 0 or 1 */
     EYE_KIND_MAC,   /* a hardware address: its bytes lie at off */
     EYE_KIND_IP4,   /* 4 bytes */

@@ -28,7 +28,7 @@ uint16_t wire_sum_fold(uint64_t sum) {
 }
 
 enum eye_sum wire_plain_sum(const struct wire *w, const struct view *view) {
-    if (view->end < view->whole || w->quoted || w->fragment)
+    if (view->end < view->whole || w->quoted || w->partial)
         return EYE_SUM_UNKNOWN;
     return wire_sum_fold(wire_sum(0, view->data + view->pos, view_left(view))) == 0xffff ? EYE_SUM_OK
                                                                                          : EYE_SUM_BAD;
@@ -36,7 +36,7 @@ enum eye_sum wire_plain_sum(const struct wire *w, const struct view *view) {
 
 enum eye_sum wire_transport_sum(const struct wire *w, const struct view *view, uint8_t proto,
                                 uint32_t checksum_off) {
-    if (view->end < view->whole || w->quoted || w->fragment || !w->ip_version)
+    if (view->end < view->whole || w->quoted || w->partial || !w->ip_version)
         return EYE_SUM_UNKNOWN;
     uint32_t size = view_left(view), address_size = w->ip_version == 4 ? 4 : 16;
     uint8_t tail[8] = {

@@ -68,13 +68,13 @@ void wire_short(struct wire *w, const struct view *view) {
     if (view->short_ <= view->whole) {
         if (!w->tree->truncated)
             w->tree->truncated = w->where;
-    } else if (!w->quoted && !w->fragment) {
+    } else if (!w->quoted && !w->partial) {
         wire_malformed(w, "ends too soon");
     }
 }
 
 void wire_limit(struct wire *w, uint32_t size) {
-    if (!view_limit(&w->view, size) && !w->quoted && !w->fragment)
+    if (!view_limit(&w->view, size) && !w->quoted && !w->partial)
         wire_malformed(w, "length beyond the packet");
 }
 

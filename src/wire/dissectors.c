@@ -9,7 +9,10 @@
 #include "wire/wire.h"
 
 static const struct wire_dissector *const dissectors[] = {
-    &wire_eth, &wire_vlan, &wire_ip, &wire_tcp, &wire_payload_layer,
+    &wire_eth,     &wire_vlan, &wire_sll, &wire_sll2,     &wire_null,      &wire_loop,  &wire_raw,
+    &wire_arp,     &wire_ip,   &wire_ip6, &wire_ip_in_ip, &wire_ip6_in_ip, &wire_gre,   &wire_icmp,
+    &wire_icmp6,   &wire_igmp, &wire_tcp, &wire_udp,      &wire_sctp,      &wire_vxlan, &wire_dns,
+    &wire_dns_tcp, &wire_dhcp, &wire_ntp, &wire_tls,      &wire_http,      &wire_quic,  &wire_payload_layer,
 };
 
 enum { SLOT_COUNT = 64 }; /* of a table; a power of two, and more than twice its rows */

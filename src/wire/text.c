@@ -51,6 +51,11 @@ size_t eye_field_text(const struct eye_packet *packet, const struct eye_field *f
     case EYE_KIND_BOOL:
         end = wire_put_uint(text, field->num);
         break;
+    case EYE_KIND_INT:
+        if ((int64_t)field->num < 0)
+            *end++ = '-';
+        end = wire_put_uint(end, (int64_t)field->num < 0 ? -field->num : field->num);
+        break;
     case EYE_KIND_MAC:
         end = wire_put_mac(text, data, MIN(field->len, UINT32_C(20)));
         break;

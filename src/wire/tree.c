@@ -18,6 +18,8 @@ static uint64_t row_num(const struct wire_row *row, const uint8_t *header) {
     for (uint8_t i = 0; i < row->size; i++)
         num = num << 8 | header[row->off + i];
     uint64_t mask = row->bits ? (UINT64_C(1) << row->bits) - 1 : UINT64_MAX;
+    if (row->kind == EYE_KIND_INT)
+        return (uint64_t)((int64_t)(num << (64 - 8 * row->size)) >> (64 - 8 * row->size));
     if (row->in_place)
         return num & mask << row->shift;
     return (num >> row->shift & mask) << row->scale;

@@ -39,6 +39,12 @@ struct wire_row {
     const struct wire_word *words;
 };
 
+/* A field at a fixed place of the header, and one that comes as an item; the rest of a row may follow. */
+#define WIRE_FIXED(name_, title_, kind_, off_, size_, ...)                                                   \
+    { .name = name_, .title = title_, .kind = EYE_KIND_##kind_, .off = off_, .size = size_, __VA_ARGS__ }
+#define WIRE_MOVING(name_, title_, kind_, ...)                                                               \
+    { .name = name_, .title = title_, .kind = EYE_KIND_##kind_, __VA_ARGS__ }
+
 struct wire;
 struct wire_dissector;
 typedef const struct wire_dissector *wire_dissect(struct wire *w);
@@ -76,7 +82,7 @@ struct wire {
     unsigned flags;          /* of eye_dissect */
     uint8_t level, nest;     /* for the next layer */
     bool quoted;             /* in what an ICMP error quotes: cut short on purpose */
-    bool fragment;           /* the first of several: lengths reach beyond it */
+    bool partial;            /* what ends too soon goes on in another packet: a fragment, a stream */
     bool has_payload;        /* payload below holds what the transport carries */
     uint8_t ip_version;      /* the innermost IP header: 4, 6 or 0 */
     const uint8_t *ip_src;   /* and its addresses, for a pseudo-header */
@@ -193,11 +199,12 @@ size_t wire_name_text(const struct eye_packet *packet, const struct eye_field *f
 
 /* ---- the dissectors ---- */
 
-/* Names of IP's protocols. */
-extern const struct wire_word wire_ip_protos[];
-
 extern const struct wire_dissector wire_arp, wire_dhcp, wire_dns, wire_dns_tcp, wire_eth, wire_gre, wire_http,
-    wire_icmp, wire_icmp6, wire_igmp, wire_ip, wire_ip6, wire_loop, wire_ntp, wire_null, wire_payload_layer,
-    wire_quic, wire_raw, wire_sctp, wire_sll, wire_sll2, wire_tcp, wire_tls, wire_udp, wire_vlan, wire_vxlan;
+    wire_icmp, wire_icmp6, wire_igmp, wire_ip, wire_ip6, wire_ip6_in_ip, wire_ip_in_ip, wire_loop, wire_ntp,
+    wire_null, wire_payload_layer, wire_quic, wire_raw, wire_sctp, wire_sll, wire_sll2, wire_tcp, wire_tls,
+    wire_udp, wire_vlan, wire_vxlan;
+
+/* Words that several of them use. */
+extern const struct wire_word wire_eth_types[], wire_ip_protos[], wire_group_records[];
 
 #endif

@@ -9,16 +9,16 @@ enum { ETH_SIZE = 14, TAG_SIZE = 4, TYPE_MIN = 0x600 };
 
 enum { ETH_DST, ETH_SRC, ETH_TYPE, ETH_LENGTH };
 
-static const struct wire_word eth_types[] = {
+const struct wire_word wire_eth_types[] = {
     {0x0800, "IPv4"},    {0x0806, "ARP"},      {0x86dd, "IPv6"}, {0x8100, "802.1Q"},
     {0x88a8, "802.1ad"}, {0x6558, "Ethernet"}, {0x88cc, "LLDP"}, {0, NULL},
 };
 
 static const struct wire_row eth_rows[] = {
-    [ETH_DST] = {"dst", "Dest MAC", EYE_KIND_MAC, 0, 6},
-    [ETH_SRC] = {"src", "Source MAC", EYE_KIND_MAC, 6, 6},
-    [ETH_TYPE] = {"type", "Type", EYE_KIND_UINT, .words = eth_types},
-    [ETH_LENGTH] = {"length", "Length", EYE_KIND_UINT},
+    [ETH_DST] = WIRE_FIXED("dst", "Dest MAC", MAC, 0, 6),
+    [ETH_SRC] = WIRE_FIXED("src", "Source MAC", MAC, 6, 6),
+    [ETH_TYPE] = WIRE_MOVING("type", "Type", UINT, .words = wire_eth_types),
+    [ETH_LENGTH] = WIRE_MOVING("length", "Length", UINT),
 };
 
 static const struct wire_dissector *vlan_beside(struct wire *w);
@@ -63,10 +63,10 @@ const struct wire_dissector wire_eth = {
 enum { VLAN_PRIORITY, VLAN_DEI, VLAN_ID, VLAN_TYPE };
 
 static const struct wire_row vlan_rows[] = {
-    [VLAN_PRIORITY] = {"priority", "Priority", EYE_KIND_UINT, 0, 2, .shift = 13, .bits = 3},
-    [VLAN_DEI] = {"dei", "Drop eligible", EYE_KIND_UINT, 0, 2, .shift = 12, .bits = 1},
-    [VLAN_ID] = {"id", "VLAN", EYE_KIND_UINT, 0, 2, .bits = 12},
-    [VLAN_TYPE] = {"type", "Type", EYE_KIND_UINT, 2, 2, .words = eth_types},
+    [VLAN_PRIORITY] = WIRE_FIXED("priority", "Priority", UINT, 0, 2, .shift = 13, .bits = 3),
+    [VLAN_DEI] = WIRE_FIXED("dei", "Drop eligible", UINT, 0, 2, .shift = 12, .bits = 1),
+    [VLAN_ID] = WIRE_FIXED("id", "VLAN", UINT, 0, 2, .bits = 12),
+    [VLAN_TYPE] = WIRE_FIXED("type", "Type", UINT, 2, 2, .words = wire_eth_types),
 };
 
 /* The tag that is not in the frame: a layer without bytes of its own, whose fields are all items. */

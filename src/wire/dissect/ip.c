@@ -47,29 +47,29 @@ static const struct wire_word option_types[] = {
 };
 
 static const struct wire_row rows[] = {
-    [IP_VERSION] = {"version", "Version", EYE_KIND_UINT, 0, 1, .shift = 4},
-    [IP_HDR_LEN] = {"hdr_len", "Header length", EYE_KIND_UINT, 0, 1, .bits = 4, .scale = 2},
-    [IP_TOS] = {"tos", "Type of service", EYE_KIND_UINT, 1, 1},
-    [IP_LEN] = {"len", "Total length", EYE_KIND_UINT, 2, 2},
-    [IP_ID] = {"id", "Identification", EYE_KIND_UINT, 4, 2},
-    [IP_RESERVED] = {NULL, "Reserved", EYE_KIND_UINT, 6, 1, .shift = 7},
-    [IP_DF] = {"df", "DF", EYE_KIND_UINT, 6, 1, .shift = 6, .bits = 1},
-    [IP_MF] = {"mf", "MF", EYE_KIND_UINT, 6, 1, .shift = 5, .bits = 1},
-    [IP_FRAG_OFFSET] = {"frag_offset", "Fragment offset", EYE_KIND_UINT, 6, 2, .bits = 13, .scale = 3},
-    [IP_TTL] = {"ttl", "Time to live", EYE_KIND_UINT, 8, 1},
-    [IP_PROTO] = {"proto", "Protocol", EYE_KIND_UINT, 9, 1, .words = wire_ip_protos},
-    [IP_CHECKSUM] = {"checksum", "Checksum", EYE_KIND_UINT, 10, 2},
-    [IP_CHECKSUM_OK] = {"checksum_ok", "Checksum is", EYE_KIND_SUM},
-    [IP_SRC] = {"src", "Source IP", EYE_KIND_IP4, 12, 4},
-    [IP_DST] = {"dst", "Dest IP", EYE_KIND_IP4, 16, 4},
-    [IP_OPTIONS] = {"options", "Options", EYE_KIND_LIST},
-    [IP_OPTION] = {NULL, "Option", EYE_KIND_GROUP},
-    [IP_OPTION_TYPE] = {"type", "Type", EYE_KIND_UINT, .words = option_types, .word_too = true},
-    [IP_OPTION_POINTER] = {"pointer", "Pointer", EYE_KIND_UINT},
-    [IP_OPTION_ROUTE] = {"route", "Route", EYE_KIND_LIST},
-    [IP_OPTION_ADDRESS] = {"address", "Address", EYE_KIND_IP4},
-    [IP_OPTION_VALUE] = {"value", "Value", EYE_KIND_UINT},
-    [IP_OPTION_DATA] = {"data", "Data", EYE_KIND_BYTES},
+    [IP_VERSION] = WIRE_FIXED("version", "Version", UINT, 0, 1, .shift = 4),
+    [IP_HDR_LEN] = WIRE_FIXED("hdr_len", "Header length", UINT, 0, 1, .bits = 4, .scale = 2),
+    [IP_TOS] = WIRE_FIXED("tos", "Type of service", UINT, 1, 1),
+    [IP_LEN] = WIRE_FIXED("len", "Total length", UINT, 2, 2),
+    [IP_ID] = WIRE_FIXED("id", "Identification", UINT, 4, 2),
+    [IP_RESERVED] = WIRE_FIXED(NULL, "Reserved", UINT, 6, 1, .shift = 7),
+    [IP_DF] = WIRE_FIXED("df", "DF", UINT, 6, 1, .shift = 6, .bits = 1),
+    [IP_MF] = WIRE_FIXED("mf", "MF", UINT, 6, 1, .shift = 5, .bits = 1),
+    [IP_FRAG_OFFSET] = WIRE_FIXED("frag_offset", "Fragment offset", UINT, 6, 2, .bits = 13, .scale = 3),
+    [IP_TTL] = WIRE_FIXED("ttl", "Time to live", UINT, 8, 1),
+    [IP_PROTO] = WIRE_FIXED("proto", "Protocol", UINT, 9, 1, .words = wire_ip_protos),
+    [IP_CHECKSUM] = WIRE_FIXED("checksum", "Checksum", UINT, 10, 2),
+    [IP_CHECKSUM_OK] = WIRE_MOVING("checksum_ok", "Checksum is", SUM),
+    [IP_SRC] = WIRE_FIXED("src", "Source IP", IP4, 12, 4),
+    [IP_DST] = WIRE_FIXED("dst", "Dest IP", IP4, 16, 4),
+    [IP_OPTIONS] = WIRE_MOVING("options", "Options", LIST),
+    [IP_OPTION] = WIRE_MOVING(NULL, "Option", GROUP),
+    [IP_OPTION_TYPE] = WIRE_MOVING("type", "Type", UINT, .words = option_types, .word_too = true),
+    [IP_OPTION_POINTER] = WIRE_MOVING("pointer", "Pointer", UINT),
+    [IP_OPTION_ROUTE] = WIRE_MOVING("route", "Route", LIST),
+    [IP_OPTION_ADDRESS] = WIRE_MOVING("address", "Address", IP4),
+    [IP_OPTION_VALUE] = WIRE_MOVING("value", "Value", UINT),
+    [IP_OPTION_DATA] = WIRE_MOVING("data", "Data", BYTES),
 };
 
 static void option_route(struct wire *w, struct view *option) {
@@ -129,7 +129,7 @@ static const struct wire_dissector *dissect(struct wire *w) {
     w->ip_version = 4;
     w->ip_src = h + 12;
     w->ip_dst = h + 16;
-    w->fragment = w->fragment || (frag & 0x3fff);
+    w->partial = w->partial || (frag & 0x3fff);
     if ((frag & 0x1fff) || w->view.short_) {
         wire_payload(w);
         return NULL;

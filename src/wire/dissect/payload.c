@@ -5,8 +5,8 @@
 enum { PAYLOAD_LEN, PAYLOAD_TEXT };
 
 static const struct wire_row rows[] = {
-    [PAYLOAD_LEN] = {"len", NULL, EYE_KIND_UINT},
-    [PAYLOAD_TEXT] = {"text", NULL, EYE_KIND_TEXT},
+    [PAYLOAD_LEN] = WIRE_MOVING("len", NULL, UINT),
+    [PAYLOAD_TEXT] = WIRE_MOVING("text", NULL, TEXT),
 };
 
 /* len is what there was, text as much of it as was captured. */
