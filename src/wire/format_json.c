@@ -113,6 +113,9 @@ static void json_value(struct json *json, const struct eye_field *field) {
     case EYE_KIND_UINT:
         out->pos = wire_put_uint(out->pos, field->num);
         break;
+    case EYE_KIND_INT:
+        out->pos = wire_put_int(out->pos, (int64_t)field->num);
+        break;
     case EYE_KIND_BOOL:
         out_text(out, field->num ? "true" : "false");
         break;

@@ -12,6 +12,12 @@ char *wire_put_uint(char *out, uint64_t num) {
     return out;
 }
 
+char *wire_put_int(char *out, int64_t num) {
+    if (num < 0)
+        *out++ = '-';
+    return wire_put_uint(out, num < 0 ? -(uint64_t)num : (uint64_t)num);
+}
+
 static const char hex_digits[] = "0123456789abcdef";
 
 char *wire_put_hex(char *out, const uint8_t *data, uint32_t size) {

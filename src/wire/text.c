@@ -52,9 +52,7 @@ size_t eye_field_text(const struct eye_packet *packet, const struct eye_field *f
         end = wire_put_uint(text, field->num);
         break;
     case EYE_KIND_INT:
-        if ((int64_t)field->num < 0)
-            *end++ = '-';
-        end = wire_put_uint(end, (int64_t)field->num < 0 ? -field->num : field->num);
+        end = wire_put_int(text, (int64_t)field->num);
         break;
     case EYE_KIND_MAC:
         end = wire_put_mac(text, data, MIN(field->len, UINT32_C(20)));

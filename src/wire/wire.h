@@ -186,6 +186,7 @@ const char *wire_word_of(const struct wire_word *words, uint64_t num);
 /* These write text and give the place behind it; nothing is checked, and there is no NUL. The most that each
  * writes stands beside it. */
 char *wire_put_uint(char *out, uint64_t num);                      /* 20 */
+char *wire_put_int(char *out, int64_t num);                        /* 20 */
 char *wire_put_hex(char *out, const uint8_t *data, uint32_t size); /* 2 x size */
 char *wire_put_mac(char *out, const uint8_t *data, uint32_t size); /* 3 x size */
 char *wire_put_ip4(char *out, const uint8_t data[4]);              /* 15 */
