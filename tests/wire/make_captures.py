@@ -227,7 +227,8 @@ CAPTURES = [
         struct.pack("!HHIHBB8s", 0x0800, 0, 2, 1, 0, 6, b"\2\0\0\0\0\2") + bytes(IP4 / UDP(sport=1, dport=2) / b"x"),
         struct.pack("!HHIHBB8s", 0x0806, 0, 2, 1, 1, 6, b"\2\0\0\0\0\2") + bytes(
             ARP(op=1, hwsrc="02:00:00:00:00:02", psrc="10.0.0.2", pdst="10.0.0.1")),
-        struct.pack("!HHIHBB8s", 0x8100, 0, 2, 1, 0, 6, b"\2\0\0\0\0\2") + b"\0\5\x08\0" + bytes(IP4 / UDP(dport=2, sport=1)),
+        struct.pack("!HHIHBB8s", 0x8100, 0, 2, 1, 0, 6, b"\2\0\0\0\0\2") + b"\0\5\x08\0" +
+        bytes(IP4 / UDP(sport=1, dport=2)),
     ]),
     ("null", NULL, [
         struct.pack("<I", 2) + bytes(IP4 / UDP(sport=1, dport=2) / b"x"),
