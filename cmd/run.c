@@ -66,6 +66,8 @@ int run_open(struct run *run, const struct common *common, void (*stop)(struct r
         events_close(&run->events);
         return report(&err);
     }
+    if (common->verbose && eye_loop_passed_over(run->loop))
+        notice("%s; using %s", eye_loop_passed_over(run->loop), eye_loop_engine(run->loop));
     events_attach(&run->events, run->loop);
     for (size_t i = 0; i < sizeof signums / sizeof signums[0]; i++) {
         run->signals[i].user = run;

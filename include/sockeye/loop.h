@@ -62,6 +62,10 @@ EYE_API eye_loop *eye_loop_free(eye_loop *loop);
 /* The name of the engine that it runs on: what "auto" chose. */
 EYE_API const char *eye_loop_engine(const eye_loop *loop);
 
+/* Where "auto" passed over an engine that it would have taken first: a line that says which and why, of the
+ * loop's memory; else NULL. */
+EYE_API const char *eye_loop_passed_over(const eye_loop *loop);
+
 /* CLOCK_MONOTONIC in ns, read once a turn. */
 EYE_API int64_t eye_loop_now(const eye_loop *loop);
 

@@ -184,11 +184,18 @@ int eye_doctor(size_t index, struct eye_mechanism *ret_mechanism) {
         m.area = "engine";
         int r = eye_engine_probe(index, &m.name, &err);
         m.since = backends[index]->since;
-        fill_in(&m, r, index + 1 < engines ? backends[index + 1]->name : "");
+        size_t next = index + 1;
+        while (next < engines && backends[next]->missing)
+            next++;
+        fill_in(&m, r, next < engines ? backends[next]->name : "");
         if (backends[index]->missing)
             snprintf(m.cause, sizeof m.cause, "%s", backends[index]->missing);
-        if (r == 0 && index == 0)
-            snprintf(m.detail, sizeof m.detail, "what auto means here");
+        eye_loop *loop;
+        if (r == 0 && eye_loop_new(NULL, &loop, NULL) == 0) {
+            if (strcmp(eye_loop_engine(loop), m.name) == 0)
+                snprintf(m.detail, sizeof m.detail, "what auto means here");
+            eye_loop_free(loop);
+        }
         *ret_mechanism = m;
         return 1;
     }

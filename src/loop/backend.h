@@ -12,6 +12,8 @@ struct backend {
     int fd_max;          /* descriptors from here on cannot be watched; 0: no such limit */
     int (*open)(eye_loop *loop);
     void (*close)(eye_loop *loop);
+    /* Whether `auto` takes it, once it is open, and not the next one; NULL: always. */
+    bool (*serves_well)(const eye_loop *loop);
     /* slot->wanted has changed. -EPERM: this descriptor cannot be watched and is always ready. */
     int (*set)(eye_loop *loop, struct slot *slot);
     /* The slot leaves the loop; its descriptor is still open. */

@@ -58,7 +58,7 @@ struct ahead {
 
 struct ring_state {
     struct io_uring ring;
-    bool enabled, bundles;
+    bool enabled, bundles, deferred;
     struct ahead *aheads;
     int32_t count, size, armed; /* armed: slots with a receive or accept in flight */
     struct piece *dropped;      /* lent this turn; go when the next one begins */
@@ -77,12 +77,13 @@ static const unsigned setups[] = {
     IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE,
 };
 
-static int ring_init(struct io_uring *ring, unsigned *ret_features) {
+static int ring_init(struct io_uring *ring, unsigned *ret_features, bool *ret_deferred) {
     int r = -EINVAL;
     for (size_t i = 0; i < ARRAY_LEN(setups) && r == -EINVAL; i++) {
         struct io_uring_params params = {.flags = setups[i], .cq_entries = COMPLETIONS};
         r = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
         *ret_features = params.features;
+        *ret_deferred = i == 0;
     }
     if (r >= 0 && !(*ret_features & IORING_FEAT_EXT_ARG)) {
         io_uring_queue_exit(ring);
@@ -96,7 +97,7 @@ static int ring_open(eye_loop *loop) {
     if (!state)
         return -ENOMEM;
     unsigned features;
-    int r = ring_init(&state->ring, &features);
+    int r = ring_init(&state->ring, &features, &state->deferred);
     if (r < 0) {
         free(state);
         return r;
@@ -108,6 +109,12 @@ static int ring_open(eye_loop *loop) {
         loop->ahead = 1U << RING_RECV | 1U << RING_ACCEPT;
     loop->ahead |= 1U << RING_SEND;
     return 0;
+}
+
+/* Without what Linux 6.1 brought it loses to epoll. */
+static bool ring_serves_well(const eye_loop *loop) {
+    const struct ring_state *state = loop->backend_state;
+    return state->deferred && state->pool.ring;
 }
 
 static void drop_lent(struct ring_state *state) {
@@ -574,6 +581,7 @@ const struct backend backend_io_uring = {
     .set = ring_set,
     .forget = ring_forget,
     .wait = ring_wait,
+    .serves_well = ring_serves_well,
     .recall = ring_recall,
     .recv = ring_recv,
     .accept = ring_accept,

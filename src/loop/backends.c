@@ -15,8 +15,8 @@ const struct backend backend_io_uring = {
     .name = "io_uring", .since = "Linux 5.11", .missing = "left out when this was built (liburing)"};
 #endif
 
-const struct backend *const backends[] = {&backend_epoll,  &backend_kqueue,   &backend_poll,
-                                          &backend_select, &backend_io_uring, NULL};
+const struct backend *const backends[] = {&backend_io_uring, &backend_epoll,  &backend_kqueue,
+                                          &backend_poll,     &backend_select, NULL};
 
 const char *eye_engine_name(size_t index) {
     return index < ARRAY_LEN(backends) - 1 ? backends[index]->name : NULL;
@@ -30,6 +30,8 @@ int backend_open(eye_loop *loop, const struct backend *backend, struct eye_err *
     }
     err_set(reterr, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE, "engine %s: %s", backend->name,
             backend->missing ? backend->missing : eye_strerror(r));
+    if (r == -EPERM)
+        err_cause(reterr, "a container's seccomp profile, a security module or a sysctl (io_uring_disabled)");
     return r;
 }
 

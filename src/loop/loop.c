@@ -18,10 +18,23 @@ static int backend_choose(eye_loop *loop, const char *engine, struct eye_err *re
     for (size_t i = 0; backends[i]; i++) {
         if (!any && strcmp(engine, backends[i]->name) != 0)
             continue;
-        if (backend_open(loop, backends[i], reterr) >= 0)
+        struct eye_err err;
+        int r = backend_open(loop, backends[i], &err);
+        if (r >= 0 && any && backends[i]->serves_well && !backends[i]->serves_well(loop)) {
+            backends[i]->close(loop);
+            loop->ahead = 0;
+            r = err_set(&err, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE,
+                        "engine %s: this kernel's is older than it should be", backends[i]->name);
+        }
+        if (r >= 0)
             return 0;
-        if (!any || !backends[i + 1])
-            return EYE_EUNAVAILABLE;
+        if (any && !backends[i]->missing && !loop->passed_over)
+            loop->passed_over = strdup(err.text);
+        if (any && backends[i + 1])
+            continue;
+        if (reterr)
+            *reterr = err;
+        return EYE_EUNAVAILABLE;
     }
     return err_set(reterr, EYE_EUNAVAILABLE, EYE_FAIL_UNAVAILABLE, "engine %s: no such engine", engine);
 }
@@ -35,6 +48,7 @@ int eye_loop_new(const struct eye_loop_opts *opts, eye_loop **ret_loop, struct e
     loop->now_ns = sys_now();
     int r = backend_choose(loop, opts ? opts->engine : NULL, reterr);
     if (r < 0) {
+        free(loop->passed_over);
         free(loop);
         return r;
     }
@@ -66,6 +80,7 @@ eye_loop *eye_loop_free(eye_loop *loop) {
         close(loop->reserve_fd);
     free(loop->slots);
     free(loop->lend);
+    free(loop->passed_over);
     free(loop->scratch);
     free(loop);
     return NULL;
@@ -79,6 +94,10 @@ uint8_t *loop_scratch(eye_loop *loop, enum eye_way way) {
 
 const char *eye_loop_engine(const eye_loop *loop) {
     return loop->backend->name;
+}
+
+const char *eye_loop_passed_over(const eye_loop *loop) {
+    return loop->passed_over;
 }
 
 int64_t eye_loop_now(const eye_loop *loop) {

@@ -194,6 +194,7 @@ struct backend;
 struct eye_loop {
     const struct backend *backend;
     void *backend_state;
+    char *passed_over;   /* why `auto` did not take an engine that stands before this one, or NULL */
     struct slot **slots; /* by descriptor */
     size_t slots_size;
     uint8_t ahead; /* what the backend does itself: bits, 1 << enum ring_form */

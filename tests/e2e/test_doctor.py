@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-ENGINES = ["epoll", "kqueue", "poll", "select", "io_uring"]
+ENGINES = ["io_uring", "epoll", "kqueue", "poll", "select"]
 
 
 def rows_of(result):

@@ -126,16 +126,19 @@ def test_few_pipes_are_enough(inject, start_sockeye, tmp_path):
 def test_auto_falls_to_the_next_engine(inject, needs):
     """And says so in the events."""
     needs("engine", "poll")
-    echo = inject(["epoll_create1,epoll_create:error=ENOSYS"], "echo", "127.0.0.1:0")
+    echo = inject(["io_uring_setup,epoll_create1,epoll_create:error=ENOSYS"], "echo", "-v", "127.0.0.1:0")
     assert echo.wait_event("listening")["engine"] == "poll"
     with connect(echo.listening()) as sock:
         assert answered(sock)
+    assert "function not implemented; using poll" in echo.stderr
 
 
-def test_a_named_engine_never_falls(inject):
-    echo = inject(["epoll_create1,epoll_create:error=ENOSYS"], "echo", "--engine", "epoll", "127.0.0.1:0")
+@pytest.mark.parametrize("call, name", [("epoll_create1", "epoll"), ("io_uring_setup", "io_uring")])
+def test_a_named_engine_never_falls(inject, needs, call, name):
+    needs("engine", name)
+    echo = inject([f"{call}:error=ENOSYS"], "echo", "--engine", name, "127.0.0.1:0")
     assert echo.wait() == 8
-    assert "epoll" in first_line(echo) and "function not implemented" in first_line(echo)
+    assert name in first_line(echo) and "function not implemented" in first_line(echo)
 
 
 def test_doctor_sees_what_is_refused(start):
