@@ -8,23 +8,17 @@
 
 /* In the order of the overview: names, serving and joining, files, this host, help. */
 const struct command *const commands[] = {
-    &host_command,
-    &resolve_command,
-    &convert_command,
-    &echo_command,
-    &connect_command,
-    &listen_command,
-    &relay_command,
-    &pair_command,
-    &sniff_command,
-    &send_command,
-    &recv_command,
-    &copy_command,
-    &bench_command,
-    &doctor_command,
-    &tour_command,
-    &help_command,
-    NULL,
+    &host_command,    &resolve_command,
+    &convert_command, &echo_command,
+    &connect_command, &listen_command,
+    &relay_command,   &pair_command,
+    &sniff_command,   &send_command,
+    &recv_command,    &copy_command,
+    &hash_command,    &cipher_command,
+    &encrypt_command, &decrypt_command,
+    &keygen_command,  &bench_command,
+    &doctor_command,  &tour_command,
+    &help_command,    NULL,
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -40,6 +40,7 @@ int command_run(const struct command *command, int argc, char **argv);
 
 extern const struct command host_command, resolve_command, convert_command, echo_command, connect_command,
     listen_command, relay_command, pair_command, sniff_command, copy_command, send_command, recv_command,
-    bench_command, doctor_command, tour_command, help_command;
+    bench_command, doctor_command, tour_command, help_command, hash_command, cipher_command, encrypt_command,
+    decrypt_command, keygen_command;
 
 #endif

@@ -121,7 +121,8 @@ EYE_API size_t eye_cipher_bytes_max(const eye_cipher *cipher);
 
 /* One message in memory. out has room for size bytes and EYE_TAG_BYTES more (or a block's), and may be in
  * itself. Returns the bytes in out. A message that does not verify (tag, padding, length) is -EBADMSG with
- * fail EYE_FAIL_AUTHENTIC: what may have been in out has been wiped. -EFBIG: larger than the kernel takes. */
+ * fail EYE_FAIL_AUTHENTIC: what may have been in out has been wiped. -EMSGSIZE: larger than the kernel takes.
+ */
 EYE_API int64_t eye_cipher_run(eye_cipher *cipher, enum eye_cipher_way way, const struct eye_cipher_io *io,
                                const void *in, size_t size, void *out, struct eye_err *reterr);
 

@@ -65,6 +65,8 @@ static int wrong_key(const struct cipher_row *row, const eye_key *key, struct ey
         if (rows[i].alg.key_bytes == size && strncmp(rows[i].alg.name, "aes-", 4) == 0 &&
             strcmp(rows[i].kernel, row->kernel) == 0)
             err_cause(reterr, "%s takes one of %zu", rows[i].alg.name, size);
+    if (reterr && reterr->cause[0])
+        return EYE_ESYNTAX;
     if (size == wants + 1)
         err_cause(reterr, "the last byte may be a newline that does not belong to the key");
     else if (size == 2 * wants || size == 2 * wants + 1)
@@ -122,15 +124,15 @@ static int64_t failed(const eye_cipher *cipher, int64_t code, struct eye_err *re
     if (code == -EBADMSG)
         return err_set(reterr, -EBADMSG, EYE_FAIL_AUTHENTIC, "%s: %s does not verify", name,
                        cipher->row->alg.tag_bytes ? "the tag" : "the padding");
-    if (code != -EFBIG)
+    if (code != -EMSGSIZE)
         return err_set(reterr, (int)code, EYE_FAIL_OTHER, "%s: %s", name, eye_strerror((int)code));
-    err_set(reterr, -EFBIG, EYE_FAIL_OTHER,
+    err_set(reterr, -EMSGSIZE, EYE_FAIL_OTHER,
             "%s by the kernel: more than the %zu bytes, AAD and tag included, that its socket takes at once",
             name, eye_cipher_bytes_max(cipher));
     err_cause(reterr,
               "the limit of a send buffer, net.core.wmem_max; --provider openssl has none, and 'sockeye "
               "encrypt' splits files into chunks");
-    return -EFBIG;
+    return -EMSGSIZE;
 }
 
 static int64_t too_short(const eye_cipher *cipher, uint64_t size, struct eye_err *reterr) {
@@ -323,11 +325,11 @@ static int64_t flow_message(struct flow *f, struct eye_err *reterr) {
     size_t max = eye_cipher_bytes_max(f->cipher);
     int64_t n = -EOPNOTSUPP;
     if (f->left > (int64_t)max)
-        return failed(f->cipher, -EFBIG, reterr);
+        return failed(f->cipher, -EMSGSIZE, reterr);
     if (f->left >= (int64_t)f->hold && f->left > 0)
         n = message_from_file(f);
     /* Pages of a file that are not full take a page's room all the same: what is near the limit is copied. */
-    if (n == -EOPNOTSUPP || n == -EFBIG) {
+    if (n == -EOPNOTSUPP || n == -EMSGSIZE) {
         n = io_read(f->in, f->buf, max + 1, -1);
         if (n >= 0)
             n = eye_cipher_run(f->cipher, f->way, &f->io, f->buf, (size_t)n, f->result, reterr);

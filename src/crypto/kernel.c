@@ -37,7 +37,7 @@ static int refused(const char *name, const char *driver, const char *call, struc
     int error = errno;
     int code = error == ENOMEM || error == EMFILE || error == ENFILE ? -error : EYE_EUNAVAILABLE;
     err_set(reterr, code, code == -error ? EYE_FAIL_OTHER : EYE_FAIL_UNAVAILABLE,
-            "%s by the kernel: %s: %s: %s", name, driver, call, eye_strerror(-error));
+            "%s by the kernel: %s (%s): %s", name, call, driver, eye_strerror(-error));
     for (size_t i = 0; i < ARRAY_LEN(causes); i++)
         if (causes[i].error == error)
             err_cause(reterr, "%s", causes[i].cause);
@@ -105,7 +105,7 @@ static int pipe_empty(struct alg *alg, size_t size) {
     while (size > 0) {
         ssize_t n = TEMP_FAILURE_RETRY(splice(alg->pipe[0], NULL, alg->op, NULL, size, SPLICE_F_MORE));
         if (n <= 0) {
-            int r = n < 0 && errno != EAGAIN ? -errno : -EFBIG;
+            int r = n < 0 && errno != EAGAIN ? -errno : -EMSGSIZE;
             close(alg->pipe[0]);
             close(alg->pipe[1]);
             alg->pipe[0] = alg->pipe[1] = -1;

@@ -27,7 +27,7 @@ int alg_renew(struct alg *alg);
 
 /* Moves up to size bytes of a file (offset: where, or -1 for where it stands) or pipe into the operation,
  * which expects more. Returns the bytes, 0 at the end; -EOPNOTSUPP where this descriptor cannot be spliced;
- * -EFBIG when the operation has no room for them. */
+ * -EMSGSIZE when the operation has no room for them. */
 int64_t alg_splice(struct alg *alg, int fd, int64_t offset, size_t size);
 
 /* One send(2) or recv(2) that does not wait; the bytes, or -errno. */

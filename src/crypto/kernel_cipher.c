@@ -178,7 +178,7 @@ static int send_message(struct cipher *cipher, const struct eye_cipher_io *io, c
         {(void *)io->aad, io->aad_bytes}, {(void *)in->data, in->size}, {io->tag, tag_bytes}};
     if (in->data || in->size == 0) {
         int64_t n = send_first(cipher, io, iov, 3, false);
-        return n < 0 ? (int)n : n == (int64_t)whole ? 0 : -EFBIG;
+        return n < 0 ? (int)n : n == (int64_t)whole ? 0 : -EMSGSIZE;
     }
     int64_t n = send_first(cipher, io, iov, 1, true);
     if (n >= 0)
@@ -210,13 +210,13 @@ static int cipher_whole(void *state, enum eye_cipher_way way, const struct eye_c
     size_t whole = io->aad_bytes + in->size + (way == EYE_DECRYPT ? EYE_TAG_BYTES : 0);
     cipher->way = way;
     if (whole > cipher_bytes_max(state, whole))
-        return -EFBIG;
+        return -EMSGSIZE;
     int r = send_message(cipher, io, in, whole);
     if (r == 0)
         r = recv_message(cipher, io, in->size, out);
     if (r < 0 && alg_renew(&cipher->alg) < 0)
         return -EIO;
-    return r == -EAGAIN || r == -ENOMEM ? -EFBIG : r;
+    return r == -EAGAIN || r == -ENOMEM ? -EMSGSIZE : r;
 }
 
 const struct cipher_ops crypto_kernel_cipher = {.open = cipher_open,
