@@ -1,74 +1,119 @@
 /* echo.c: `sockeye echo ENDPOINT...`: each peer gets back what it sends, until it ends. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "commands.h"
+#include "crew.h"
 #include "output.h"
-#include "run.h"
+
+/* An endpoint on one of the loops. */
+struct service {
+    const struct eye_endpoint *endpoint;
+    eye_server *server;
+    eye_op stopped; /* its user is the part */
+};
 
 struct echo {
-    struct run run;
+    struct crew crew;
     struct eye_handler handler;
-    size_t count; /* servers that run */
-    struct service {
-        struct eye_endpoint endpoint;
-        eye_server *server;
-        eye_op stopped;
-    } * services;
+    size_t count, opened; /* endpoints, and those that are open */
+    struct eye_endpoint *endpoints;
+    struct eye_endpoint *shares; /* of each endpoint one for each part */
+    struct service *services;    /* of each part one for each endpoint */
+    size_t *serving;             /* by part, how many of them serve */
 };
+
+static struct echo *echo_of(const struct part *part) {
+    return eye_container_of(part->crew, struct echo, crew);
+}
 
 static void echo_data(eye_peer *peer, struct eye_bytes bytes) {
     eye_peer_send(peer, bytes.data, bytes.size);
 }
 
 static void echo_stopped(eye_op *op, int64_t result) {
-    struct echo *echo = op->user;
+    struct part *part = op->user;
     struct service *service = eye_container_of(op, struct service, stopped);
     (void)result;
     service->server = eye_server_free(service->server);
-    eye_endpoint_done(&service->endpoint);
-    if (--echo->count == 0)
-        run_ended(&echo->run);
+    if (--echo_of(part)->serving[part->index] == 0)
+        part_ended(part);
 }
 
-static void echo_stop(struct run *run, int64_t grace_ns) {
-    struct echo *echo = eye_container_of(run, struct echo, run);
-    for (size_t i = 0, running = echo->count; i < running; i++) {
-        echo->services[i].stopped.user = echo;
-        eye_server_stop(echo->services[i].server, &echo->services[i].stopped, grace_ns, echo_stopped);
+static void echo_stop(struct part *part, int64_t grace_ns) {
+    struct echo *echo = echo_of(part);
+    size_t serving = echo->serving[part->index];
+    if (serving == 0)
+        part_ended(part);
+    for (size_t i = 0; i < serving; i++) {
+        struct service *service = &echo->services[part->index * echo->count + i];
+        service->stopped.user = part;
+        eye_server_stop(service->server, &service->stopped, grace_ns, echo_stopped);
     }
 }
 
-static int echo_serve(struct echo *echo, const char *text) {
-    struct service *service = &echo->services[echo->count];
+static int echo_start(struct part *part) {
+    struct echo *echo = echo_of(part);
     struct eye_err err;
-    int status = run_endpoint(text, &service->endpoint);
-
-    if (status)
-        return status;
-    if (eye_serve(echo->run.loop, &service->endpoint, &echo->handler, &service->server, &err) < 0) {
-        eye_endpoint_done(&service->endpoint);
-        return report_in(&err, text);
+    for (size_t i = 0; i < echo->count; i++) {
+        struct service *service = &echo->services[part->index * echo->count + i];
+        service->endpoint =
+            echo->shares ? &echo->shares[i * echo->crew.count + part->index] : &echo->endpoints[i];
+        if (eye_serve(part->loop, service->endpoint, &echo->handler, &service->server, &err) < 0)
+            return report_in(&err, service->endpoint->text);
+        echo->serving[part->index]++;
     }
-    echo->count++;
     return STATUS_OK;
 }
 
-static int echo_run(const void *options, struct arguments arguments) {
-    struct echo echo = {.services = calloc(arguments.count, sizeof *echo.services)};
-    int status = echo.services ? run_open(&echo.run, options, echo_stop) : report_code(-ENOMEM, "endpoints");
-
-    if (status == STATUS_OK) {
-        echo.handler = (struct eye_handler){.data = echo_data, .observer = &echo.run.events.observer};
-        for (size_t i = 0; i < arguments.count && !status; i++)
-            status = echo_serve(&echo, arguments.list[i]);
+/* Reads the endpoints, and opens them for all threads where there are several. */
+static int echo_open(struct echo *echo, char **texts) {
+    size_t parts = echo->crew.count;
+    struct eye_err err;
+    for (size_t i = 0; i < echo->count; i++) {
+        int status = run_endpoint(texts[i], &echo->endpoints[i]);
         if (status)
-            echo_stop(&echo.run, 0);
-        if (echo.count > 0)
-            run_loop(&echo.run);
-        status = run_close(&echo.run, status);
+            return status;
+        echo->opened++;
+        if (echo->shares &&
+            eye_share(echo->crew.run.loop, &echo->endpoints[i], parts, &echo->shares[i * parts], &err) < 0)
+            return report_in(&err, texts[i]);
     }
-    free(echo.services);
+    return STATUS_OK;
+}
+
+static int echo_serve(struct echo *echo, char **texts) {
+    size_t parts = echo->crew.count;
+    int status = -1;
+    echo->endpoints = calloc(echo->count, sizeof *echo->endpoints);
+    echo->shares = parts > 1 ? calloc(echo->count * parts, sizeof *echo->shares) : NULL;
+    echo->services = calloc(echo->count * parts, sizeof *echo->services);
+    echo->serving = calloc(parts, sizeof *echo->serving);
+    if (!echo->endpoints || (parts > 1 && !echo->shares) || !echo->services || !echo->serving)
+        status = report_code(-ENOMEM, "endpoints");
+    else
+        status = echo_open(echo, texts);
+    if (status == STATUS_OK)
+        status = crew_run(&echo->crew);
+    for (size_t i = 0; i < echo->opened; i++) {
+        if (echo->shares)
+            eye_shares_done(&echo->shares[i * parts], parts);
+        eye_endpoint_done(&echo->endpoints[i]);
+    }
+    free(echo->endpoints);
+    free(echo->shares);
+    free(echo->services);
+    free(echo->serving);
     return status;
+}
+
+static int echo_run(const void *options, struct arguments arguments) {
+    struct echo echo = {.crew = {.start = echo_start, .stop = echo_stop}, .count = arguments.count};
+    int status = crew_open(&echo.crew, options);
+    if (status)
+        return status;
+    echo.handler = (struct eye_handler){.data = echo_data, .observer = &echo.crew.run.events.observer};
+    return crew_close(&echo.crew, echo_serve(&echo, arguments.list));
 }
 
 const struct command echo_command = {
@@ -78,7 +123,7 @@ const struct command echo_command = {
     .about = "Listens on every ENDPOINT and sends each peer back what it sends, until the\n"
              "peer ends; all peers at once. Ends on SIGINT or SIGTERM.",
     .see_also = "*sockeye-endpoint*(7), *sockeye-connect*(1), *nc*(1)",
-    .options = (const struct option_row *const[]){&option_engine, &option_grace, &option_events,
+    .options = (const struct option_row *const[]){&option_crew, &option_engine, &option_grace, &option_events,
                                                   &option_verbose, &option_quiet, &option_help, NULL},
     .defaults = &common_defaults,
     .options_size = sizeof common_defaults,

@@ -90,7 +90,7 @@ static void json_optional(struct json *json, const char *key, const char *text) 
 }
 
 static void write_json(struct events *events, const struct eye_event *event) {
-    static char line[LINE_MAX_BYTES]; /* one thread tells events, one at a time */
+    static char line[LINE_MAX_BYTES]; /* events are told one at a time */
     struct json json = {.buf = line, .size = sizeof line, .string_max = STRING_MAX_BYTES};
 
     json_begin(&json);
@@ -256,15 +256,18 @@ _Static_assert(sizeof say / sizeof say[0] == EYE_EVENT_MAX, "a line for every ev
 
 static void on_event(void *user, const struct eye_event *event) {
     struct events *events = user;
+    pthread_mutex_lock(&events->lock);
     if (events->json)
         write_json(events, event);
     say[event->kind](events, event);
+    pthread_mutex_unlock(&events->lock);
 }
 
 /* ---- */
 
 int events_open(struct events *events, const struct common *common, struct eye_err *reterr) {
-    *events = (struct events){.observer = {.event = on_event, .user = events},
+    *events = (struct events){.lock = PTHREAD_MUTEX_INITIALIZER,
+                              .observer = {.event = on_event, .user = events},
                               .verbose = common->verbose,
                               .quiet = common->quiet,
                               .json = common->events != NULL,
@@ -275,6 +278,15 @@ int events_open(struct events *events, const struct common *common, struct eye_e
 void events_attach(struct events *events, eye_loop *loop) {
     if (events->json)
         sink_attach(&events->sink, loop);
+}
+
+void events_share(struct events *events, int news_fd) {
+    events->sink.news_fd = news_fd;
+}
+
+void events_tend(struct events *events) {
+    if (events->json)
+        sink_tend(&events->sink);
 }
 
 void events_finish(struct events *events) {

@@ -18,7 +18,8 @@ struct repeat {
 };
 
 struct events {
-    struct eye_observer observer; /* for the library */
+    struct eye_observer observer; /* for the library, from any thread */
+    pthread_mutex_t lock;
     bool verbose, quiet;
     bool one_shot; /* the command itself reports how its only connection went */
     bool json;     /* --events was given */
@@ -33,6 +34,11 @@ int events_open(struct events *events, const struct common *common, struct eye_e
 /* The two ends of the loop's part: from its beginning, and before its last turns. */
 void events_attach(struct events *events, eye_loop *loop);
 void events_finish(struct events *events);
+
+/* Events come from other threads, too; where one of them leaves something to be written, news_fd, an
+ * eventfd(2), wakes the loop for events_tend. */
+void events_share(struct events *events, int news_fd);
+void events_tend(struct events *events);
 
 /* Says how many messages were held back, and closes. */
 void events_close(struct events *events);

@@ -1,27 +1,47 @@
 #include "join.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
+#include "crew.h"
 #include "output.h"
-#include "run.h"
 #include "trace.h"
 
-struct joining {
-    struct run run;
-    struct trace trace;
-    struct eye_endpoint from, to;
+/* What runs on one of the loops. */
+struct joining_part {
+    struct part *part;
     eye_forward *forward;
     eye_op op;
     int64_t result;
     struct eye_outcome outcome;
 };
 
-static void join_done(eye_op *op, int64_t result) {
-    struct joining *j = eye_container_of(op, struct joining, op);
-    j->result = result;
-    run_ended(&j->run);
+struct joining {
+    struct crew crew;
+    const struct join *how;
+    struct trace trace;
+    struct eye_endpoint from, to;
+    struct eye_endpoint *shares; /* of from, where there are several */
+    struct joining_part *parts;
+};
+
+static struct joining *joining_of(const struct part *part) {
+    return eye_container_of(part->crew, struct joining, crew);
 }
 
-static void join_stop(struct run *run, int64_t grace_ns) {
-    eye_forward_stop(eye_container_of(run, struct joining, run)->forward, grace_ns);
+static void join_done(eye_op *op, int64_t result) {
+    struct joining_part *jp = eye_container_of(op, struct joining_part, op);
+    jp->result = result;
+    jp->forward = eye_forward_free(jp->forward);
+    part_ended(jp->part);
+}
+
+static void join_stop(struct part *part, int64_t grace_ns) {
+    const struct joining_part *jp = &joining_of(part)->parts[part->index];
+    if (jp->forward)
+        eye_forward_stop(jp->forward, grace_ns);
+    else
+        part_ended(part);
 }
 
 /* What kind of failure an end is; where the table says nothing, the error itself says it. */
@@ -36,17 +56,17 @@ static enum eye_fail fail_of(enum eye_reason reason, const struct eye_err *err) 
 }
 
 /* Reports how the only connection went, or how the serving failed. */
-static int join_status(const struct joining *j) {
-    struct eye_err err = j->outcome.err;
-    if (j->run.signum || (j->result >= 0 && (!j->run.events.one_shot || j->outcome.reason == EYE_REASON_END)))
+static int join_status(const struct run *run, const struct joining_part *jp) {
+    struct eye_err err = jp->outcome.err;
+    if (run->signum || (jp->result >= 0 && (!run->events.one_shot || jp->outcome.reason == EYE_REASON_END)))
         return STATUS_OK;
     if (!err.text[0]) {
-        int code = j->result < 0 ? (int)j->result : err.code;
+        int code = jp->result < 0 ? (int)jp->result : err.code;
         err = (struct eye_err){.code = code, .column = EYE_NO_COLUMN};
         snprintf(err.text, sizeof err.text, "%s",
-                 code ? eye_strerror(code) : eye_reason_name(j->outcome.reason));
+                 code ? eye_strerror(code) : eye_reason_name(jp->outcome.reason));
     }
-    err.fail = fail_of(j->outcome.reason, &err);
+    err.fail = fail_of(jp->outcome.reason, &err);
     return report(&err);
 }
 
@@ -62,29 +82,68 @@ static int read_endpoint(const char *text, enum eye_role refused, struct eye_end
     return status;
 }
 
-static int join_endpoints(const struct common *common, const struct join *how, struct joining *j) {
-    const struct eye_forward_opts opts = {.from = &j->from,
+static int join_start(struct part *part) {
+    struct joining *j = joining_of(part);
+    struct joining_part *jp = &j->parts[part->index];
+    const struct common *common = j->crew.common;
+    const struct eye_forward_opts opts = {.from = j->shares ? &j->shares[part->index] : &j->from,
                                           .to = &j->to,
-                                          .once = how->once,
+                                          .once = j->how->once,
                                           .stdio = {common->eof.eof, common->eof.wait_ns, common->crlf},
-                                          .observer = &j->run.events.observer,
+                                          .observer = &j->crew.run.events.observer,
                                           .tracer = common->trace ? &j->trace.tracer : NULL};
     struct eye_err err;
-    int status = run_open(&j->run, common, join_stop);
+    jp->part = part;
+    if (eye_forward_new(part->loop, &opts, &jp->forward, &err) < 0)
+        return report(&err);
+    eye_forward_run(jp->forward, &jp->op, &jp->outcome, join_done);
+    return STATUS_OK;
+}
 
+/* What cannot be done by several threads. */
+static int threads_refused(const struct joining *j) {
+    struct eye_err err;
+    const char *why = j->how->once                      ? "one peer needs one thread"
+                      : j->to.scheme == EYE_STDIO       ? "standard input and output serve one peer at a time"
+                      : !eye_endpoint_listens(&j->from) ? "FROM does not listen"
+                      : j->to.role == EYE_ROLE_LISTEN   ? "TO listens for the peers of one thread only"
+                      : eye_endpoint_endless(&j->from)
+                          ? "senders of datagrams cannot be divided among threads"
+                          : NULL;
+    return why ? usage_error(&err, NULL, "--threads: %s", why), report(&err) : STATUS_OK;
+}
+
+static int join_serve(struct joining *j) {
+    struct eye_err err;
+    int status = j->crew.count > 1 ? threads_refused(j) : STATUS_OK;
     if (status)
         return status;
-    j->run.events.one_shot = how->once || !eye_endpoint_listens(&j->from);
-    if (eye_forward_new(j->run.loop, &opts, &j->forward, &err) < 0)
-        return run_close(&j->run, report(&err));
-    eye_forward_run(j->forward, &j->op, &j->outcome, join_done);
-    run_loop(&j->run);
-    eye_forward_free(j->forward);
-    return run_close(&j->run, join_status(j));
+    j->crew.run.events.one_shot = j->how->once || !eye_endpoint_listens(&j->from);
+    j->parts = calloc(j->crew.count, sizeof *j->parts);
+    j->shares = j->crew.count > 1 ? calloc(j->crew.count, sizeof *j->shares) : NULL;
+    if (!j->parts || (j->crew.count > 1 && !j->shares))
+        status = report_code(-ENOMEM, "--threads");
+    else if (j->shares && eye_share(j->crew.run.loop, &j->from, j->crew.count, j->shares, &err) < 0)
+        status = report(&err);
+    if (status == STATUS_OK) {
+        status = crew_run(&j->crew);
+        for (size_t i = 0; i < j->crew.count && status == STATUS_OK; i++)
+            status = join_status(&j->crew.run, &j->parts[i]);
+        if (j->shares)
+            eye_shares_done(j->shares, j->crew.count);
+    }
+    free(j->shares);
+    free(j->parts);
+    return status;
+}
+
+static int join_endpoints(const struct common *common, struct joining *j) {
+    int status = crew_open(&j->crew, common);
+    return status ? status : crew_close(&j->crew, join_serve(j));
 }
 
 int join(const struct common *common, const struct join *how) {
-    struct joining j = {0};
+    struct joining j = {.crew = {.start = join_start, .stop = join_stop}, .how = how};
     int status = read_endpoint(how->from, how->refused, &j.from);
 
     if (status)
@@ -93,7 +152,7 @@ int join(const struct common *common, const struct join *how) {
     if (status == STATUS_OK) {
         status = trace_open(&j.trace, common->trace);
         if (status == STATUS_OK)
-            status = trace_close(&j.trace, join_endpoints(common, how, &j));
+            status = trace_close(&j.trace, join_endpoints(common, &j));
         eye_endpoint_done(&j.to);
     }
     eye_endpoint_done(&j.from);

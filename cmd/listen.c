@@ -61,10 +61,10 @@ const struct command listen_command = {
              "it what comes on standard input. Ends when both ways have ended. With --exec it\n"
              "serves all peers, each with a command of its own; max= of the endpoint bounds them.",
     .see_also = "*sockeye-endpoint*(7), *sockeye-connect*(1), *nc*(1)",
-    .options =
-        (const struct option_row *const[]){&option_keep, &option_exec, &option_eof, &option_crlf,
-                                           &option_trace, &option_engine, &option_grace, &option_events,
-                                           &option_verbose, &option_quiet, &option_help, NULL},
+    .options = (const struct option_row *const[]){&option_keep, &option_exec, &option_crew, &option_eof,
+                                                  &option_crlf, &option_trace, &option_engine, &option_grace,
+                                                  &option_events, &option_verbose, &option_quiet,
+                                                  &option_help, NULL},
     .defaults = &(const struct listen_options){.common = COMMON_DEFAULTS},
     .options_size = sizeof(struct listen_options),
     .arguments_min = 1,

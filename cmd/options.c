@@ -74,6 +74,13 @@ const struct option_row option_trace = {"trace",
                                         .offset = offsetof(struct common, trace),
                                         .completes = COMPLETE_FILE};
 
+const struct option_row option_crew = {"threads",
+                                       0,
+                                       OPTION_INTEGER,
+                                       "N",
+                                       "serve on N threads, each with a loop of its own",
+                                       .offset = offsetof(struct common, threads)};
+
 int usage_error(struct eye_err *reterr, const char *hint, const char *fmt, ...) {
     char text[512];
     va_list args;

@@ -57,6 +57,7 @@ struct common {
     int64_t grace_ns;
     struct eof_choice eof;
     bool crlf;
+    int64_t threads;   /* 0: one */
     const char *trace; /* a file, "" for standard error, or NULL */
 };
 
@@ -71,7 +72,7 @@ extern const char *const engine_choices[];
 
 /* The shared rows. */
 extern const struct option_row option_help, option_json, option_quiet, option_verbose, option_events,
-    option_engine, option_grace, option_eof, option_crlf, option_trace;
+    option_engine, option_grace, option_eof, option_crlf, option_trace, option_crew;
 
 /* Reads argv (without the command's name) by a table that NULL ends: fills in the struct of options,
  * and moves the arguments to the front of argv in their order. Returns their number, or EYE_ESYNTAX. */

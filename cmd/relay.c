@@ -28,9 +28,9 @@ const struct command relay_command = {
              "by itself, as it does between peers without a relay. FROM is connected to where\n"
              "it says 'dial', and TO listens where it says 'listen'.",
     .see_also = "*sockeye-endpoint*(7), *socat*(1), *splice*(2)",
-    .options = (const struct option_row *const[]){&option_once, &option_eof, &option_trace, &option_engine,
-                                                  &option_grace, &option_events, &option_verbose,
-                                                  &option_quiet, &option_help, NULL},
+    .options = (const struct option_row *const[]){&option_once, &option_crew, &option_eof, &option_trace,
+                                                  &option_engine, &option_grace, &option_events,
+                                                  &option_verbose, &option_quiet, &option_help, NULL},
     .defaults = &(const struct relay_options){.common = COMMON_DEFAULTS},
     .options_size = sizeof(struct relay_options),
     .arguments_min = 2,

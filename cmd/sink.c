@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,7 +78,7 @@ static int open_path(struct sink *sink, const char *path) {
 }
 
 int sink_open(struct sink *ret_sink, const char *spec, struct eye_err *reterr) {
-    struct sink sink = {.fd = -1, .ready = always_ready};
+    struct sink sink = {.fd = -1, .ready = always_ready, .lock = PTHREAD_MUTEX_INITIALIZER, .news_fd = -1};
     bool number = *spec && spec[strspn(spec, "0123456789")] == '\0';
     int r;
 
@@ -129,24 +130,34 @@ static void flush(struct sink *sink) {
 static void writable_done(eye_op *op, int64_t result);
 
 static void watch(struct sink *sink) {
-    if (sink->used > 0 && sink->loop && !eye_op_pending(&sink->op))
+    if (sink->used == 0 || !sink->loop)
+        return;
+    if (!pthread_equal(pthread_self(), sink->home))
+        eventfd_write(sink->news_fd, 1);
+    else if (!eye_op_pending(&sink->op))
         eye_poll(sink->loop, &sink->op, sink->fd, EYE_OUT, writable_done);
 }
 
 static void writable_done(eye_op *op, int64_t result) {
     struct sink *sink = eye_container_of(op, struct sink, op);
-    if (result < 0) /* cancelled, or this engine cannot watch it: the next event tries again */
-        return;
+    if (result >= 0) /* else cancelled, or this engine cannot watch it: the next event tries again */
+        sink_tend(sink);
+}
+
+void sink_tend(struct sink *sink) {
+    pthread_mutex_lock(&sink->lock);
     flush(sink);
     watch(sink);
+    pthread_mutex_unlock(&sink->lock);
 }
 
 void sink_attach(struct sink *sink, eye_loop *loop) {
+    sink->home = pthread_self();
     sink->loop = loop;
     watch(sink);
 }
 
-bool sink_write(struct sink *sink, const char *line, size_t size) {
+static bool take(struct sink *sink, const char *line, size_t size) {
     flush(sink);
     if (sink->used == 0) {
         size_t n = put_now(sink, line, size);
@@ -165,6 +176,13 @@ bool sink_write(struct sink *sink, const char *line, size_t size) {
     sink->used += size;
     watch(sink);
     return true;
+}
+
+bool sink_write(struct sink *sink, const char *line, size_t size) {
+    pthread_mutex_lock(&sink->lock);
+    bool taken = take(sink, line, size);
+    pthread_mutex_unlock(&sink->lock);
+    return taken;
 }
 
 static int64_t now_ms(void) {

@@ -9,6 +9,7 @@
 #ifndef CMD_SINK_H
 #define CMD_SINK_H
 
+#include <pthread.h>
 #include <sys/types.h>
 
 #include <sockeye/loop.h>
@@ -19,6 +20,9 @@ struct sink {
     ssize_t (*put)(int fd, const void *data, size_t size);
     bool gone; /* nobody reads any more: nothing is written */
 
+    pthread_mutex_t lock; /* for what stands below */
+    pthread_t home;       /* the thread that runs loop */
+    int news_fd;          /* wakes loop where another thread has left something in the queue; or -1 */
     eye_loop *loop;
     eye_op op;
     char *queue;
@@ -31,8 +35,10 @@ int sink_open(struct sink *ret_sink, const char *spec, struct eye_err *reterr);
 /* From now on the loop empties the queue. */
 void sink_attach(struct sink *sink, eye_loop *loop);
 
-/* Takes a line of at most 64 KiB, or refuses it: false. */
+/* Takes a line of at most 64 KiB, or refuses it: false. From any thread, where news_fd is set: there it
+ * writes to that eventfd, and the loop's thread calls sink_tend. */
 bool sink_write(struct sink *sink, const char *line, size_t size);
+void sink_tend(struct sink *sink);
 
 /* Gives the reader a last, short moment, and cancels what waits on the loop, which must then be run
  * before sink_close. */

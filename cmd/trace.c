@@ -37,8 +37,8 @@ static void write_row(const struct trace *trace, uint64_t offset, const uint8_t 
     fprintf(trace->file, "%08" PRIx64 "  %s |%.*s|\n", offset, hex, (int)size, text);
 }
 
-static void on_bytes(void *user, uint64_t conn, enum eye_side from, uint64_t offset, struct eye_bytes bytes) {
-    struct trace *trace = user;
+static void write_piece(struct trace *trace, uint64_t conn, enum eye_side from, uint64_t offset,
+                        struct eye_bytes bytes) {
     if (trace->failed)
         return;
     write_head(trace, conn, from, bytes.size);
@@ -50,6 +50,14 @@ static void on_bytes(void *user, uint64_t conn, enum eye_side from, uint64_t off
         return;
     trace->failed = true;
     report_code(-errno, trace->name);
+}
+
+/* From any thread: a piece stays in one. */
+static void on_bytes(void *user, uint64_t conn, enum eye_side from, uint64_t offset, struct eye_bytes bytes) {
+    struct trace *trace = user;
+    flockfile(trace->file);
+    write_piece(trace, conn, from, offset, bytes);
+    funlockfile(trace->file);
 }
 
 int trace_open(struct trace *trace, const char *name) {

@@ -88,7 +88,8 @@ struct eye_endpoint {
     bool pipes, pty;       /* exec: two pipes or a terminal in the place of a socketpair */
     bool append, create;   /* file: to write to, at its end (O_APPEND), or anew (O_CREAT, O_TRUNC) */
     struct eye_endpoint_tls tls;
-    struct eye_kept *kept; /* the library's: what was made of a tls endpoint's options; owned, or NULL */
+    struct eye_kept *kept;   /* the library's: what was made of a tls endpoint's options; owned, or NULL */
+    struct eye_share *share; /* see eye_share; NULL unless it is one of several */
 };
 
 /* Reads an endpoint. On success the caller owns *ret_endpoint, see eye_endpoint_done. Errors:

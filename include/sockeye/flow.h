@@ -94,7 +94,8 @@ struct eye_handler {
 EYE_API int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct eye_handler *handler,
                       eye_server **ret_server, struct eye_err *reterr);
 
-/* Stops accepting, gives peers grace_ns to end by themselves, then ends them; completes with 0. */
+/* Stops listening, gives peers, and those that are in the queue already, grace_ns to end by themselves, then
+ * ends them; completes with 0. May be said again, to end them sooner. */
 EYE_API void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done *done);
 
 /* Frees a stopped server. Returns NULL. */

@@ -63,6 +63,19 @@ EYE_API int eye_listen(eye_loop *loop, const struct eye_endpoint *endpoint, eye_
                        size_t max, struct eye_err *reterr);
 #define EYE_LISTENER_MAX 16
 
+/* Listens on an endpoint for several loops, each of which a thread of its own runs: fills ret_shares with
+ * count endpoints, each to be served once, by eye_serve, by eye_forward_new as FROM, or by eye_listen: the
+ * first on this loop, each other one on the loop of its own thread. Over tcp and udp each has a socket of its
+ * own on the one address, and the kernel gives each a share of the peers (SO_REUSEPORT, socket(7)); otherwise
+ * they compete for one. max= is divided among them. A server's peers are numbered over all of them, and the
+ * first alone tells where it listens. Handlers, observers and tracers are called by each loop's thread, so
+ * what these have in common needs a lock. endpoint must outlive the shares, and these what serves them.
+ * Errors: as eye_listen; EYE_ESYNTAX where max= is below count. */
+EYE_API int eye_share(eye_loop *loop, const struct eye_endpoint *endpoint, size_t count,
+                      struct eye_endpoint *ret_shares, struct eye_err *reterr);
+/* Ends them, when no loop serves them any more; what none has served is closed. */
+EYE_API void eye_shares_done(struct eye_endpoint *shares, size_t count);
+
 /* Waits for a peer; completes with 0 and *ret_stream, the caller's. Connections that died in the queue
  * are passed over. Errors: -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS (try again later: the peer stays in the
  * queue), EYE_EFDSETSIZE (this peer was turned away). On a tls endpoint it waits for a peer whose handshake

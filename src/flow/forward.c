@@ -82,9 +82,9 @@ static uint64_t joint_conn(const struct joint *j) {
     return j->peer ? eye_peer_conn(j->peer) : 1;
 }
 
-/* Its own words where its time was up: the codes then only say that it was cancelled. */
-static void joint_blame_stop(const struct joint *j, struct eye_outcome *outcome) {
-    if (j->forward->stopped)
+/* Words of their own for those whose time was up: the codes then only say that they were cancelled. */
+static void blame_stop(const eye_forward *f, struct eye_outcome *outcome) {
+    if (f->stopped)
         outcome_fail(outcome, EYE_REASON_TIMEOUT, EYE_EDEADLINE, "ended with the server");
 }
 
@@ -142,7 +142,7 @@ static void from_closed(eye_op *op, int64_t result) {
     (void)result;
     struct joint *j = eye_container_of(op, struct joint, op);
     struct eye_outcome outcome = {.reason = dial_reason(&j->dialled->err), .err = j->dialled->err};
-    joint_blame_stop(j, &outcome);
+    blame_stop(j->forward, &outcome);
     joint_leave(j, &outcome);
 }
 
@@ -157,7 +157,7 @@ static void relay_done(eye_op *op, int64_t result) {
     struct joint *j = eye_container_of(op, struct joint, op);
     struct eye_outcome outcome;
     eye_relay_outcome(j->relay, &outcome);
-    joint_blame_stop(j, &outcome);
+    blame_stop(j->forward, &outcome);
     j->relay = eye_relay_free(j->relay);
     joint_leave(j, &outcome);
 }
@@ -281,17 +281,18 @@ static void server_stopped(eye_op *op, int64_t result) {
     forward_settle(f);
 }
 
-/* No more peers; those that are there stay until joint_stop. */
-static void server_stop(eye_forward *f) {
+/* No more peers, and no more from the queue when grace is over; those that are there stay until joint_stop.
+ */
+static void server_stop(eye_forward *f, int64_t grace_ns) {
     if (f->server && !f->stopping)
-        eye_server_stop(f->server, &f->server_op, INT64_MAX, server_stopped);
+        eye_server_stop(f->server, &f->server_op, grace_ns, server_stopped);
     f->stopping = true;
 }
 
 static void peer_stream(eye_peer *peer, eye_stream *stream) {
     eye_forward *f = eye_peer_handler(peer)->user;
     if (f->opts.once)
-        server_stop(f);
+        server_stop(f, 0);
     joint_start(f, peer, stream);
 }
 
@@ -305,6 +306,7 @@ static void from_done(eye_op *op, int64_t result) {
         joint_start(f, NULL, dialled->stream);
     } else {
         *f->ret_outcome = (struct eye_outcome){.reason = dial_reason(&dialled->err), .err = dialled->err};
+        blame_stop(f, f->ret_outcome);
     }
     free(dialled);
     forward_settle(f);
@@ -343,7 +345,7 @@ int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts, eye_for
     f->listens = eye_endpoint_listens(opts->from);
     f->opts.once |= !f->listens;
     f->keeps = opts->to->scheme == EYE_STDIO && !f->opts.once;
-    if (f->keeps)
+    if (f->keeps || f->opts.once)
         f->from.peers_max = 1;
     *ret_forward = f;
     return 0;
@@ -384,11 +386,13 @@ static void grace_done(eye_op *op, int64_t result) {
 }
 
 void eye_forward_stop(eye_forward *f, int64_t grace_ns) {
+    if (f->opts.once)
+        grace_ns = 0; /* one peer, joined by hand: whoever ends it means now */
     eye_cancel(f->loop, &f->from_op);
-    server_stop(f);
-    if (f->opts.once || grace_ns <= 0)
-        joints_stop(f); /* one peer, joined by hand: whoever ends it means now */
-    else if (!eye_op_pending(&f->grace_op) && !list_empty(&f->joints))
+    server_stop(f, grace_ns);
+    if (grace_ns <= 0)
+        joints_stop(f);
+    else if (!eye_op_pending(&f->grace_op) && (f->server || !list_empty(&f->joints)))
         eye_timer(f->loop, &f->grace_op, time_after(f->loop->now_ns, grace_ns), grace_done);
     forward_settle(f);
 }

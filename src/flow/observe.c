@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "flow/flow.h"
+#include "net/share.h"
 
 static const char *addr_text(const struct eye_addr *addr, char text[EYE_ADDR_TEXT_MAX]) {
     return addr->len > 0 && eye_addr_format(addr, text, EYE_ADDR_TEXT_MAX) >= 0 ? text : NULL;
@@ -72,6 +73,8 @@ void observe_listening(const struct eye_observer *observer, const eye_loop *loop
                        const struct eye_endpoint *endpoint, const eye_listener *listener) {
     struct eye_addr addr;
     char text[EYE_ADDR_TEXT_MAX] = "", pin[EYE_PIN_TEXT_MAX];
+    if (!share_tells(endpoint))
+        return;
     if (eye_listener_addr(listener, &addr) == 0)
         eye_addr_format(&addr, text, sizeof text);
     observe(observer, &(struct eye_event){

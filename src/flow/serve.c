@@ -2,7 +2,8 @@
  *
  * Each listening socket has one accept pending, except while max= peers are there, or descriptors have
  * run out: then the peers wait in the kernel's queue, none is turned away, and accepting goes on when
- * one has left or after a pause. What is said to a peer is talk.c's on a stream, datagrams.c's otherwise, or
+ * one has left or after a pause. When it is to stop, those that are in the queue are served still, and others
+ * are kept out of it. What is said to a peer is talk.c's on a stream, datagrams.c's otherwise, or
  * the handler's own. */
 #include <assert.h>
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include "flow/peer.h"
 #include "loop/loop.h"
 #include "net/net.h"
+#include "net/share.h"
 
 #define DATAGRAM_PEERS_MAX 1024
 #define PAUSE_NS           (100 * NS_PER_MS)
@@ -36,11 +38,13 @@ struct eye_server {
     uint64_t conns;
     int64_t told_ns; /* when the observer last heard of a pause */
     bool stopping;
-    eye_op *stop_op;
+    eye_op *stop_ops; /* those who wait for that, in a ring */
     eye_op grace_op;
+    int64_t end_ns; /* when peers that are left are ended */
 };
 
 static void ports_go_on(eye_server *server);
+static void ports_wind_up(eye_server *server);
 static void server_settle(eye_server *server);
 
 /* ---- peers ---- */
@@ -125,6 +129,10 @@ static void tell_pause(eye_server *server, int code) {
                                                                    .error = &err});
 }
 
+static uint64_t next_conn(eye_server *server) {
+    return server->serving.endpoint->share ? share_number(server->serving.endpoint) : ++server->conns;
+}
+
 static void peer_arrived(eye_server *server, eye_stream *stream) {
     struct eye_addr addr;
     bool denied =
@@ -138,7 +146,7 @@ static void peer_arrived(eye_server *server, eye_stream *stream) {
     }
     peer->kind = talk ? PEER_TALK : PEER_STREAM;
     peer->serving = &server->serving;
-    peer->conn = ++server->conns;
+    peer->conn = next_conn(server);
     peer->started_ns = server->serving.loop->now_ns;
     list_append(&server->peers, &peer->node);
     server->peer_count++;
@@ -165,7 +173,7 @@ static void accept_done(eye_op *op, int64_t result) {
     if (result == 0) {
         peer_arrived(server, port->stream);
     } else if (is_refusal(result)) {
-        observe_refused(server->serving.handler->observer, ++server->conns, EYE_FROM,
+        observe_refused(server->serving.handler->observer, next_conn(server), EYE_FROM,
                         server->serving.endpoint, eye_listener_refusal(port->listener));
     } else if (result == EYE_EFDSETSIZE) {
         tell_pause(server, EYE_EFDSETSIZE);
@@ -174,6 +182,8 @@ static void accept_done(eye_op *op, int64_t result) {
         if (!server->stopping)
             eye_timer(server->serving.loop, &port->pause_op, server->serving.loop->now_ns + PAUSE_NS,
                       pause_done);
+        else
+            port->listener = eye_listener_free(port->listener);
     }
     ports_go_on(server);
     server_settle(server);
@@ -213,6 +223,9 @@ static void ports_free(eye_server *server) {
 static int ports_open(eye_server *server, struct eye_err *reterr) {
     const struct eye_endpoint *endpoint = server->serving.endpoint;
     bool datagrams = eye_endpoint_endless(endpoint);
+    if (datagrams && endpoint->share && !server->serving.handler->data)
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+                       "%s: senders of datagrams cannot be divided among threads", endpoint->text);
     eye_listener *listeners[EYE_LISTENER_MAX];
     int r = eye_listen(server->serving.loop, endpoint, listeners, EYE_LISTENER_MAX, reterr);
     if (r < 0)
@@ -234,16 +247,23 @@ static int ports_open(eye_server *server, struct eye_err *reterr) {
     return err_set(reterr, r, EYE_FAIL_OTHER, "%s: %s", endpoint->text, eye_strerror(r));
 }
 
+static bool server_full(const eye_server *server) {
+    return server->peers_max > 0 && server->peer_count >= server->peers_max;
+}
+
 /* Accepts on every port that may, or on none while max= peers are there. */
 static void ports_go_on(eye_server *server) {
-    bool full = server->peers_max > 0 && server->peer_count >= server->peers_max;
-    for (size_t i = 0; i < server->port_count && !server->stopping; i++) {
+    bool full = server_full(server);
+    for (size_t i = 0; i < server->port_count; i++) {
         struct port *port = &server->ports[i];
         if (full)
             eye_cancel(server->serving.loop, &port->op);
-        else if (!port->datagrams && !eye_op_pending(&port->op) && !eye_op_pending(&port->pause_op))
+        else if (port->listener && !port->datagrams && !eye_op_pending(&port->op) &&
+                 !eye_op_pending(&port->pause_op))
             eye_accept(port->listener, &port->op, &port->stream, accept_done);
     }
+    if (server->stopping)
+        ports_wind_up(server);
 }
 
 int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct eye_handler *handler,
@@ -277,6 +297,16 @@ int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct 
 
 /* ---- the end ---- */
 
+/* Stops listening, on each port as soon as nobody waits in its queue who can be served. */
+static void ports_wind_up(eye_server *server) {
+    bool full = server_full(server) || server->serving.loop->now_ns >= server->end_ns;
+    for (size_t i = 0; i < server->port_count; i++) {
+        struct port *port = &server->ports[i];
+        if (port->listener && (full || !eye_op_pending(&port->op) || !listener_waited_for(port->listener)))
+            port->listener = eye_listener_free(port->listener);
+    }
+}
+
 static void peers_end(eye_server *server) {
     struct list *next;
     for (struct list *at = server->peers.next; at != &server->peers; at = next) {
@@ -299,8 +329,13 @@ static bool server_busy(const eye_server *server) {
 
 static void grace_done(eye_op *op, int64_t result) {
     eye_server *server = eye_container_of(op, eye_server, grace_op);
-    if (result != -ECANCELED) /* also where the time cannot be measured (-ENOMEM) */
+    if (result == -ECANCELED && server->stop_ops && server->serving.loop->now_ns < server->end_ns) {
+        eye_timer(server->serving.loop, op, server->end_ns, grace_done); /* which is sooner now */
+    } else if (result != -ECANCELED) { /* also where the time cannot be measured (-ENOMEM) */
+        server->end_ns = server->serving.loop->now_ns;
+        ports_wind_up(server);
         peers_end(server);
+    }
     server_settle(server);
 }
 
@@ -310,37 +345,45 @@ static void stop_cancel(eye_op *op) {
 
 static const struct op_kind op_stop = {.name = "stop", .cancel = stop_cancel};
 
-/* Completes a stop when nothing is left. */
+/* Completes the stop when nothing is left. */
 static void server_settle(eye_server *server) {
-    if (!server->stop_op || server_busy(server))
+    if (!server->stop_ops || server_busy(server))
         return;
+    server->end_ns = 0;
     eye_cancel(server->serving.loop, &server->grace_op);
     if (eye_op_pending(&server->grace_op))
         return; /* it comes back here */
-    eye_op *op = server->stop_op;
-    server->stop_op = NULL;
-    op_finish(server->serving.loop, op, 0);
+    while (server->stop_ops)
+        op_finish(server->serving.loop, ring_pop(&server->stop_ops), 0);
 }
 
 void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done *done) {
-    op_begin(server->serving.loop, op, &op_stop, done);
+    eye_loop *loop = server->serving.loop;
+    op_begin(loop, op, &op_stop, done);
+    ring_append(&server->stop_ops, op);
+    int64_t end_ns = time_after(loop->now_ns, MAX(grace_ns, 0));
+    server->end_ns = server->stopping ? MIN(server->end_ns, end_ns) : end_ns;
     server->stopping = true;
-    server->stop_op = op;
     for (size_t i = 0; i < server->port_count; i++) {
-        if (server->ports[i].datagrams)
-            datagrams_stop(server->ports[i].datagrams);
-        server->ports[i].listener = eye_listener_free(server->ports[i].listener);
-        eye_cancel(server->serving.loop, &server->ports[i].pause_op);
+        struct port *port = &server->ports[i];
+        if (port->datagrams)
+            datagrams_stop(port->datagrams);
+        if (port->listener)
+            listener_keep_out(port->listener);
+        eye_cancel(loop, &port->pause_op);
     }
-    int64_t deadline_ns = time_after(server->serving.loop->now_ns, MAX(grace_ns, 0));
-    eye_timer(server->serving.loop, &server->grace_op, deadline_ns, grace_done);
+    ports_wind_up(server);
+    if (eye_op_pending(&server->grace_op))
+        eye_cancel(loop, &server->grace_op); /* its done sets it anew */
+    else
+        eye_timer(loop, &server->grace_op, server->end_ns, grace_done);
     server_settle(server);
 }
 
 eye_server *eye_server_free(eye_server *server) {
     if (!server)
         return NULL;
-    assert(!server_busy(server) && !server->stop_op);
+    assert(!server_busy(server) && !server->stop_ops);
     ports_free(server);
     free(server);
     return NULL;

@@ -147,6 +147,8 @@ static void release_lent(eye_op *op) {
 }
 
 int64_t io_accept_now(struct slot *slot) {
+    if (!slot_on_ring(slot, RING_ACCEPT) && would_wait(slot, EYE_IN))
+        return -EAGAIN;
     for (int i = 0; i < ACCEPT_TURN_MAX; i++) {
         int fd = slot_on_ring(slot, RING_ACCEPT) ? slot->loop->backend->accept(slot) : sys_accept(slot->fd);
         switch (-fd) {

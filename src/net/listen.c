@@ -1,10 +1,13 @@
 /* listen.c: listening and accepting, over the rows of schemes. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "net/inbox.h"
 #include "net/net.h"
 #include "net/senders.h"
+#include "net/share.h"
 #include "sys/sys.h"
 
 struct eye_listener {
@@ -17,6 +20,13 @@ struct eye_listener {
     struct slot slot;
 };
 
+int listen_on(const struct eye_endpoint *e, int fd) {
+    if (eye_endpoint_endless(e))
+        return 0;
+    /* Linux cuts the backlog to net.core.somaxconn. */
+    return listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0 ? -errno : 0;
+}
+
 /* A socket that is bound and listens. */
 static int make_listening(const struct eye_endpoint *e, const struct eye_addr *addr, struct bound *ret_bound,
                           struct eye_err *reterr) {
@@ -28,11 +38,10 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
     int r = scheme->bind(fd, e, addr, ret_bound, reterr);
     if (r < 0)
         return r;
-    if (eye_endpoint_endless(e))
-        /* The peers' sockets share the address. Said only now, so that a second server meets EADDRINUSE. */
-        r = e->scheme == EYE_UDP ? sys_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
-    else /* Linux cuts the backlog to net.core.somaxconn. */
-        r = listen(fd, e->backlog > 0 ? e->backlog : SOMAXCONN) < 0 ? -errno : 0;
+    /* The peers' sockets share the address. Said only now, so that a second server meets EADDRINUSE. */
+    r = e->scheme == EYE_UDP ? sys_set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1) : 0;
+    if (r == 0)
+        r = listen_on(e, fd);
     if (r < 0) {
         if (scheme->unbind)
             scheme->unbind(e, ret_bound);
@@ -55,30 +64,23 @@ static void senders_released(struct senders *senders) {
     listener_release(eye_container_of(senders, eye_listener, senders));
 }
 
-/* Listens on an address, or without one on a descriptor that listens already. */
-static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
-                        eye_listener **ret_listener, struct eye_err *reterr) {
+/* A listener over a descriptor, which it owns from then on; on failure that is closed. */
+static int listener_over(eye_loop *loop, const struct eye_endpoint *e, int fd, unsigned slot_flags,
+                         const struct bound *bound, eye_listener **ret_listener, struct eye_err *reterr) {
     eye_listener *listener = calloc(1, sizeof *listener);
-    if (!listener)
-        return net_fail(reterr, e, -ENOMEM, true);
-    listener->endpoint = e;
-    listener->scheme = scheme_of(e);
-    list_init(&listener->peers);
-    int fd = addr ? make_listening(e, addr, &listener->bound, reterr)
-                  : listener->scheme->listening(loop, e, reterr);
-    if (fd < 0) {
-        free(listener);
-        return fd;
-    }
-    int r = slot_open(loop, &listener->slot, fd,
-                      SLOT_SOCKET | (addr ? 0 : SLOT_SHARED) | (eye_endpoint_endless(e) ? SLOT_ENDLESS : 0));
+    slot_flags |= SLOT_SOCKET | (eye_endpoint_endless(e) ? SLOT_ENDLESS : 0);
+    int r = listener ? slot_open(loop, &listener->slot, fd, slot_flags) : -ENOMEM;
     if (r < 0) {
-        if (listener->scheme->unbind)
-            listener->scheme->unbind(e, &listener->bound);
+        if (scheme_of(e)->unbind)
+            scheme_of(e)->unbind(e, bound);
         close(fd);
         free(listener);
         return net_fail(reterr, e, r, true);
     }
+    listener->endpoint = e;
+    listener->scheme = scheme_of(e);
+    listener->bound = *bound;
+    list_init(&listener->peers);
     senders_init(&listener->senders, &listener->slot, senders_released);
     r = e->scheme == EYE_TLS ? tls_port_new(listener, loop, e, &listener->tls, reterr) : 0;
     if (r < 0) {
@@ -87,6 +89,24 @@ static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const stru
     }
     *ret_listener = listener;
     return 0;
+}
+
+int listener_adopt(eye_loop *loop, const struct eye_endpoint *e, int fd, eye_listener **ret_listener,
+                   struct eye_err *reterr) {
+    const struct bound none = {0};
+    return listener_over(loop, e, fd, SLOT_SHARED, &none, ret_listener, reterr);
+}
+
+/* Listens on an address, or without one on a descriptor that listens already, whose O_NONBLOCK is left alone.
+ */
+static int listener_new(eye_loop *loop, const struct eye_endpoint *e, const struct eye_addr *addr,
+                        eye_listener **ret_listener, struct eye_err *reterr) {
+    struct bound bound = {0};
+    int fd = addr ? make_listening(e, addr, &bound, reterr) : scheme_of(e)->listening(loop, e, reterr);
+    if (fd < 0)
+        return fd;
+    unsigned slot_flags = addr ? 0 : SLOT_SHARED | (fcntl(fd, F_GETFL) & O_NONBLOCK ? 0 : SLOT_BLOCKING);
+    return listener_over(loop, e, fd, slot_flags, &bound, ret_listener, reterr);
 }
 
 /* No host was named: one IPv6 socket takes both families (RFC 3493, 5.3), or IPv4 alone where this host
@@ -122,6 +142,8 @@ static int listen_everywhere(eye_loop *loop, const struct eye_endpoint *e, eye_l
 
 int eye_listen(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_listeners, size_t max,
                struct eye_err *reterr) {
+    if (e->share)
+        return share_take(loop, e, ret_listeners, reterr);
     if (scheme_of(e)->listening) {
         int r = listener_new(loop, e, NULL, ret_listeners, reterr);
         return r < 0 ? r : 1;
@@ -199,6 +221,21 @@ const struct eye_refusal *eye_listener_refusal(const eye_listener *listener) {
 
 int eye_listener_pin(const eye_listener *listener, char *buf, size_t size) {
     return listener->tls ? tls_port_pin(listener->tls, buf, size) : -ENOENT;
+}
+
+/* Not those who wait on an inherited socket, where somebody else may serve them. */
+static bool queue_is_ours(const eye_listener *listener) {
+    return !eye_endpoint_endless(listener->endpoint) && listener->endpoint->scheme != EYE_FD;
+}
+
+void listener_keep_out(eye_listener *listener) {
+    if (queue_is_ours(listener))
+        sys_set_deaf(listener->slot.fd);
+}
+
+bool listener_waited_for(const eye_listener *listener) {
+    bool comes = !list_empty(&listener->slot.run); /* also one that the engine has accepted ahead */
+    return queue_is_ours(listener) && (comes || sys_poll_now(listener->slot.fd, POLLIN) > 0);
 }
 
 struct slot *listener_slot(eye_listener *listener) {

@@ -94,6 +94,10 @@ struct scheme {
 extern const struct scheme scheme_tcp, scheme_udp, scheme_unix, scheme_exec, scheme_stdio, scheme_fd,
     scheme_file;
 bool fd_listens(int fd);
+/* From now on nobody joins a listener's queue, as far as the system can do that. */
+void listener_keep_out(eye_listener *listener);
+/* Whether a peer waits in its queue whom nobody else could serve; never on a socket of datagrams. */
+bool listener_waited_for(const eye_listener *listener);
 /* The socket on which a listener's datagrams come. */
 struct slot *listener_slot(eye_listener *listener);
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint);

@@ -20,6 +20,8 @@ const struct scheme *scheme_of(const struct eye_endpoint *endpoint) {
 }
 
 bool eye_endpoint_listens(const struct eye_endpoint *endpoint) {
+    if (endpoint->share)
+        return true;
     if (endpoint->scheme == EYE_FD)
         return fd_listens(endpoint->fd);
     return scheme_of(endpoint)->bind && endpoint->role != EYE_ROLE_DIAL;

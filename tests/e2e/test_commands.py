@@ -323,3 +323,21 @@ def test_trace_that_cannot_be_written_is_told(run_sockeye, tmp_path):
     result = run_sockeye("connect", f"--trace={tmp_path}/no/dump", "exec:cat", stdin=b"none\n")
     assert (result.status, result.out) == (1, b"")
     assert result.err == f"sockeye: connect: {tmp_path}/no/dump: no such file or directory\n"
+
+
+# ---- an inherited socket that listens ----
+
+def test_an_inherited_socket_that_blocks(start_sockeye, engine):
+    """O_NONBLOCK is left alone, and accept(2) waits for nobody all the same; who comes after the end is still in
+    the queue of whoever has the socket, too."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = start_sockeye("echo", "--engine", engine, f"fd:{listener.fileno()}",
+                               pass_fds=[listener.fileno()])
+        with connect(server.listening()) as sock:
+            sock.sendall(b"x")
+            assert receive_exactly(sock, 1) == b"x"
+        server.wait_event("closed")
+        assert server.stop() == 128 + signal.SIGTERM  # with nobody there to wake it
+        assert listener.getblocking()
+        with connect(listener.getsockname()), listener.accept()[0]:
+            pass
