@@ -4,6 +4,7 @@
 #define BENCH_BARE_H
 
 #include <arpa/inet.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -33,6 +34,13 @@ static inline int serve_at(const char *port, int type) {
     if (type == SOCK_STREAM && listen(fd, SOMAXCONN) < 0)
         die("listen");
     return fd;
+}
+
+/* What is freed is kept: giving pages back and having them anew would cost a peer that allocates each answer
+ * more than everything else (mallopt(3)). */
+static inline void keep_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
 #endif

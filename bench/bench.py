@@ -55,7 +55,7 @@ def expanded(rivals, engines):
     return found
 
 
-def measure_row(row, context, options):
+def measure_row(row, context, options, machine):
     """All samples of a row, rounds interleaved: every round measures each rival once, every second one in the
     opposite order, so that what drifts meets all of them alike."""
     engines = usable_engines(context, options.engines)
@@ -82,7 +82,7 @@ def measure_row(row, context, options):
             if options.verbose:
                 print(f"{row.name}: round {number + 1}: {rival.name}: {figure:.4g}", file=sys.stderr)
     kept = [rival for rival in rivals if samples[rival.name]]
-    return report.Result(row, kept, samples, left_out, TWIN)
+    return report.summary(row, kept, samples, left_out, TWIN, machine)
 
 
 def more_descriptors(count):
@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--only", type=lambda text: text.split(","), metavar="TEXT,...",
                         help="only the rivals whose name holds one of these")
     parser.add_argument("--save", type=pathlib.Path, metavar="FOLDER",
-                        help="write NAME.json and NAME.svg there")
+                        help="write NAME.json and NAME.svg there, and a page of all that the folder holds")
     parser.add_argument("--verbose", action="store_true", help="show each sample")
     parser.add_argument("--build", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -123,12 +123,10 @@ def main():
     print(report.machine_text(machine))
     for name in names:
         with tempfile.TemporaryDirectory(prefix="eye-bench") as folder:
-            result = measure_row(rows[name], table.Context(options.build, folder, options.seconds), options)
-        print(result.text(), flush=True)
+            told = measure_row(rows[name], table.Context(options.build, folder, options.seconds), options, machine)
+        print(report.text(told), flush=True)
         if options.save:
-            options.save.mkdir(parents=True, exist_ok=True)
-            (options.save / f"{name}.json").write_text(result.json(machine), encoding="utf-8")
-            (options.save / f"{name}.svg").write_text(result.svg(machine), encoding="utf-8")
+            report.save(options.save, told, rows)
 
 
 if __name__ == "__main__":

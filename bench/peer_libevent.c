@@ -29,6 +29,7 @@ static void arrived(struct evconnlistener *listener, evutil_socket_t fd, struct 
 }
 
 int main(int argc, char **argv) {
+    keep_memory();
     struct event_base *base = event_base_new();
     struct evconnlistener *listener = evconnlistener_new(base, arrived, NULL, LEV_OPT_CLOSE_ON_FREE, 4096,
                                                          serve_at(argc > 1 ? argv[1] : "0", SOCK_STREAM));

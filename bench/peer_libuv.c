@@ -1,11 +1,12 @@
 /* peer_libuv.c PORT write|try|udp: echo by libuv: with uv_write, with uv_try_write first, or of datagrams. */
-#include <stdlib.h>
-#include <string.h>
 #include <uv.h>
+
+#include "bare.h"
 
 struct answer {
     uv_write_t request;
     uv_buf_t buffer;
+    char bytes[];
 };
 
 static int try_first;
@@ -16,45 +17,32 @@ static void closed(uv_handle_t *handle) {
 }
 
 static void written(uv_write_t *request, int status) {
-    struct answer *answer = (struct answer *)request;
     (void)status;
-    free(answer->buffer.base);
-    free(answer);
+    free(request);
 }
 
-/* With uv_write the bytes stay with the library until written: each answer has its own. With uv_try_write
- * they mostly go at once, and one buffer serves all. */
 static void room(uv_handle_t *handle, size_t size, uv_buf_t *buffer) {
     (void)handle;
-    *buffer = try_first ? uv_buf_init(shared, sizeof shared) : uv_buf_init(malloc(size), (unsigned)size);
+    (void)size;
+    *buffer = uv_buf_init(shared, sizeof shared);
 }
 
-static void write_rest(uv_stream_t *stream, char *bytes, size_t size) {
-    struct answer *answer = malloc(sizeof *answer);
-    answer->buffer = uv_buf_init(bytes, (unsigned)size);
+/* The bytes are the library's until they are written, and the buffer serves all: a copy. */
+static void write_copy(uv_stream_t *stream, const char *bytes, size_t size) {
+    struct answer *answer = malloc(sizeof *answer + size);
+    memcpy(answer->bytes, bytes, size);
+    answer->buffer = uv_buf_init(answer->bytes, (unsigned)size);
     uv_write(&answer->request, stream, &answer->buffer, 1, written);
 }
 
 static void came(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
-    if (size > 0 && try_first) {
-        uv_buf_t all = uv_buf_init(buffer->base, (unsigned)size);
-        int n = uv_try_write(stream, &all, 1);
-        n = n < 0 ? 0 : n;
-        if (n < size) {
-            char *rest = malloc((size_t)(size - n));
-            memcpy(rest, buffer->base + n, (size_t)(size - n));
-            write_rest(stream, rest, (size_t)(size - n));
-        }
-        return;
-    }
-    if (size > 0) {
-        write_rest(stream, buffer->base, (size_t)size);
-        return;
-    }
-    if (!try_first)
-        free(buffer->base);
+    uv_buf_t all = uv_buf_init(buffer->base, (unsigned)size);
+    int n = size > 0 && try_first ? uv_try_write(stream, &all, 1) : 0;
+    n = n < 0 ? 0 : n;
     if (size < 0)
         uv_close((uv_handle_t *)stream, closed);
+    else if (n < size)
+        write_copy(stream, buffer->base + n, (size_t)(size - n));
 }
 
 static void arrived(uv_stream_t *listener, int status) {
@@ -89,6 +77,7 @@ int main(int argc, char **argv) {
     static uv_udp_t udp;
     if (argc < 3)
         return 2;
+    keep_memory();
     uv_ip4_addr("127.0.0.1", atoi(argv[1]), &at);
     try_first = strcmp(argv[2], "try") == 0;
     if (strcmp(argv[2], "udp") == 0) {

@@ -1,4 +1,4 @@
-"""What is said of the samples: a table, JSON, a picture."""
+"""What follows from the samples: one dict, which is the JSON, and from it a table, a picture, and a page of all."""
 
 import html
 import json
@@ -17,8 +17,8 @@ def machine(cpus):
             model = line.partition(":")[2].strip()
             break
     return {"cpu": model, "cpus": os.cpu_count(), "server_cpu": cpus[0], "load_cpu": cpus[1],
-            "kernel": platform.release(), "libc": " ".join(platform.libc_ver()), "load_average": os.getloadavg()[0],
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+            "kernel": platform.release(), "libc": " ".join(platform.libc_ver()),
+            "load_average": round(os.getloadavg()[0], 2), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
 def machine_text(facts):
@@ -36,73 +36,96 @@ def version(package):
     return out.stdout.strip() or "unknown"
 
 
-class Result:
-    """The samples of a row and what follows from them."""
+def summary(row, rivals, samples, left_out, twin, facts):
+    """What was measured of a row. `twin` ends the name of what was measured a second time."""
+    medians = {rival.name: statistics.median(sample["figure"] for sample in samples[rival.name]) for rival in rivals}
+    spread = None
+    for name in [name for name in medians if name.endswith(twin)]:
+        pair = medians.pop(name), medians.get(name.removesuffix(twin))
+        spread = max(pair) / min(pair) - 1 if pair[1] else None
+    goal = row.goal.limit(medians)
+    ours = [rival.name for rival in rivals if rival.ours and rival.name in medians]
+    return {
+        "v": 1, "name": row.name, "title": row.title, "unit": row.unit, "machine": facts,
+        "medians": medians, "ours": ours, "bare": [rival.name for rival in rivals if rival.bare],
+        "goal": {"text": f"at most {row.goal.text()}", "limit": goal,
+                 "reached": goal is not None and any(medians[name] <= goal for name in ours)},
+        "same_twice": spread, "left_out": left_out,
+        "versions": {rival.package: version(rival.package) for rival in rivals if rival.package},
+        "samples": {rival.name: samples[rival.name] for rival in rivals},
+    }
 
-    def __init__(self, row, rivals, samples, left_out, twin):
-        self.row, self.rivals, self.left_out = row, rivals, left_out
-        self.samples = {rival.name: samples[rival.name] for rival in rivals}
-        self.medians = {name: statistics.median(sample["figure"] for sample in found)
-                        for name, found in self.samples.items()}
-        self.versions = {rival.package: version(rival.package) for rival in rivals if rival.package}
-        self.bare = {rival.name for rival in rivals if rival.bare}
-        self.ours = {rival.name for rival in rivals if rival.ours and not rival.name.endswith(twin)}
-        self.goal = row.goal.limit(self.medians)
-        self.spread = None
-        for name in self.ours:
-            if name + twin in self.medians:
-                pair = self.medians[name], self.medians.pop(name + twin)
-                self.spread = max(pair) / min(pair) - 1
 
-    def reached(self):
-        return self.goal is not None and any(self.medians[name] <= self.goal for name in self.ours)
+def to_json(told):
+    return json.dumps(told, indent=1) + "\n"
 
-    def _extremes(self, name):
-        figures = [sample["figure"] for sample in self.samples[name]]
-        return min(figures), max(figures)
 
-    def _limit(self):
-        known = [self.medians[name] for name in self.bare if name in self.medians]
-        return min(known) if known else None
+# ---- the table ----
 
-    def _told(self, name, key):
-        """The median of what else was seen, or nothing."""
-        seen = [sample[key] for sample in self.samples[name] if key in sample]
-        return statistics.median(seen) if seen else None
+COLUMNS = ("median", "least", "most", "x bare", "x goal", "per s", "p50 us", "p99 us", "busy", "load")
 
-    def text(self):
-        limit, lines = self._limit(), [f"\n{self.row.name}: {self.row.title}; {self.row.unit}\n"]
-        lines.append(f"    {'':24}{'median':>10}{'least':>10}{'most':>10}{'x bare':>8}{'x goal':>8}"
-                     f"{'per s':>12}{'p50 us':>9}{'p99 us':>9}{'busy':>6}{'load':>6}")
-        for name, median in sorted(self.medians.items(), key=lambda pair: pair[1]):
-            least, most = self._extremes(name)
-            line = f"    {name:24}{median:10.4g}{least:10.4g}{most:10.4g}"
-            line += f"{median / limit:8.3f}" if limit else f"{'':8}"
-            line += f"{median / self.goal:8.3f}" if self.goal else f"{'':8}"
-            for key, width, form in (("per_s", 12, ".0f"), ("p50_us", 9, ".1f"), ("p99_us", 9, ".1f"),
-                                     ("busy", 6, ".2f"), ("load_busy", 6, ".2f")):
-                told = self._told(name, key)
-                line += f"{told:{width}{form}}" if told else " " * width
-            lines.append(line.rstrip())
-        goal = f"at most {self.row.goal.text()}"
-        goal += f" = {self.goal:.4g}, {'reached' if self.reached() else 'missed'}" if self.goal else ", unknown here"
-        lines.append(f"    goal: {goal}")
-        if self.spread is not None:
-            lines.append(f"    the same twice: {self.spread:.1%} apart")
-        lines += [f"    {package} {said}" for package, said in self.versions.items()]
-        lines += [f"    left out: {name}: {why}" for name, why in self.left_out.items()]
-        return "\n".join(lines)
 
-    def json(self, facts):
-        return json.dumps({
-            "v": 1, "name": self.row.name, "title": self.row.title, "unit": self.row.unit, "machine": facts,
-            "versions": self.versions, "medians": self.medians, "samples": self.samples,
-            "same_twice": self.spread, "goal": {"text": self.row.goal.text(), "limit": self.goal,
-                                                "reached": self.reached()},
-            "left_out": self.left_out}, indent=1) + "\n"
+def ratio(median, over):
+    return f"{median / over:.3f}" if over else ""
 
-    def svg(self, facts):
-        return "\n".join(draw(self, facts)) + "\n"
+
+def cells(told):
+    """For each rival, the smallest first: its name and the texts of COLUMNS."""
+    known = [told["medians"][name] for name in told["bare"] if name in told["medians"]]
+    limit = min(known) if known else None
+    for name, median in sorted(told["medians"].items(), key=lambda pair: pair[1]):
+        figures = [sample["figure"] for sample in told["samples"][name]]
+        row = [f"{figure:.4g}" for figure in (median, min(figures), max(figures))]
+        row += [ratio(median, limit), ratio(median, told["goal"]["limit"])]
+        for key, form in (("per_s", ".0f"), ("p50_us", ".1f"), ("p99_us", ".1f"), ("busy", ".2f"),
+                          ("load_busy", ".2f")):
+            seen = [sample[key] for sample in told["samples"][name] if key in sample]
+            middle = statistics.median(seen) if seen else None
+            row.append(f"{middle:{form}}" if middle else "")
+        yield name, row
+
+
+def remarks(told):
+    goal = told["goal"]
+    if goal["limit"] is None:
+        yield f"goal: {goal['text']}, which was not measured"
+    else:
+        yield f"goal: {goal['text']} = {goal['limit']:.4g}: {'reached' if goal['reached'] else 'missed'}"
+    if told["same_twice"] is not None:
+        yield f"the same twice: {told['same_twice']:.1%} apart"
+    if told["versions"]:
+        yield ", ".join(f"{package} {said}" for package, said in told["versions"].items())
+    for name, why in told["left_out"].items():
+        yield f"left out: {name}: {why.splitlines()[0]}"
+
+
+def text(told):
+    widths = (10, 10, 10, 8, 8, 12, 9, 9, 6, 6)
+    lines = [f"\n{told['name']}: {told['title']}; {told['unit']}\n"]
+    for name, row in [("", COLUMNS), *cells(told)]:
+        lines.append(f"    {name:24}{''.join(cell.rjust(width) for cell, width in zip(row, widths))}".rstrip())
+    return "\n".join(lines + [f"    {remark}" for remark in remarks(told)])
+
+
+def page(all_told):
+    """All of a folder, in Markdown."""
+    yield "# As measured\n"
+    yield "Written by `bench/run --save`; how, and what the columns are, says [bench/README.md](../README.md).\n"
+    yield "| row | what | ours | goal | |\n|---|---|---|---|---|"
+    for told in all_told:
+        best = min((told["medians"][name], name) for name in told["ours"]) if told["ours"] else (0, "")
+        goal = told["goal"]
+        limit = "" if goal["limit"] is None else f"{goal['limit']:.4g}"
+        yield (f"| [{told['name']}](#{told['name']}) | {told['title']}; {told['unit']} | {best[0]:.4g} ({best[1]}) | "
+               f"{limit} ({goal['text']}) | {'reached' if goal['reached'] else 'missed'} |")
+    for told in all_told:
+        yield f"\n## {told['name']}\n\n![{told['title']}]({told['name']}.svg)\n"
+        yield f"| {told['unit']} | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}"
+        for name, row in cells(told):
+            yield f"| {name} | {' | '.join(row)} |"
+        yield ""
+        yield from (f"- {remark}" for remark in remarks(told))
+        yield f"- {machine_text(told['machine'])}"
 
 
 # ---- the picture ----
@@ -111,33 +134,44 @@ WIDTH, NAME, BAR, LINE, TOP = 760, 190, 440, 26, 58
 COLOUR = {"ours": "#d9512c", "bare": "#8a93a6", "peer": "#4a7ab5"}
 
 
-def draw(result, facts):
+def picture(told):
     """A bar for each, the shortest first; a dashed line where the goal is; the range of samples as a whisker."""
-    order = sorted(result.medians.items(), key=lambda pair: pair[1])
-    most = max(max(result.medians.values()), result.goal or 0)
+    order = sorted(told["medians"].items(), key=lambda pair: pair[1])
+    goal = told["goal"]["limit"]
+    most = max(max(told["medians"].values()), goal or 0)
     height = TOP + LINE * len(order) + 48
+    title = html.escape(told["title"])
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-           f'aria-label="{html.escape(result.row.title)}" font-family="system-ui, sans-serif" font-size="13">')
+           f'aria-label="{title}" font-family="system-ui, sans-serif" font-size="13">')
     yield f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
-    yield f'<text x="16" y="24" font-size="16" font-weight="bold" fill="#1f2430">{html.escape(result.row.title)}</text>'
-    yield f'<text x="16" y="44" fill="#5a6272">{html.escape(result.row.unit)}; less is better</text>'
+    yield f'<text x="16" y="24" font-size="16" font-weight="bold" fill="#1f2430">{title}</text>'
+    yield f'<text x="16" y="44" fill="#5a6272">{html.escape(told["unit"])}; less is better</text>'
     for number, (name, median) in enumerate(order):
         y = TOP + number * LINE
-        kind = "ours" if name in result.ours else "bare" if name in result.bare else "peer"
-        least, greatest = (value / most * BAR for value in result._extremes(name))
+        kind = "ours" if name in told["ours"] else "bare" if name in told["bare"] else "peer"
+        figures = [min(sample["figure"] / most, 1.09) * BAR for sample in told["samples"][name]]
         bold = ' font-weight="bold"' if kind == "ours" else ""
         yield (f'<text x="{NAME - 8}" y="{y + 17}" text-anchor="end" fill="#1f2430"{bold}>'
                f'{html.escape(name)}</text>')
         yield (f'<rect x="{NAME}" y="{y + 4}" width="{median / most * BAR:.1f}" height="{LINE - 8}" rx="2" '
                f'fill="{COLOUR[kind]}"/>')
-        yield (f'<path d="M{NAME + least:.1f} {y + LINE / 2}H{NAME + min(greatest, BAR + 40):.1f}" '
+        yield (f'<path d="M{NAME + min(figures):.1f} {y + LINE / 2}H{NAME + max(figures):.1f}" '
                f'stroke="#1f2430" stroke-opacity=".55"/>')
         yield f'<text x="{NAME + BAR + 110}" y="{y + 17}" text-anchor="end" fill="#1f2430">{median:.3g}</text>'
-    end = TOP + LINE * len(order)
-    if result.goal:
-        x = NAME + result.goal / most * BAR
+    if goal:
+        x, end = NAME + goal / most * BAR, TOP + LINE * len(order)
         yield f'<path d="M{x:.1f} {TOP}V{end + 4}" stroke="#1f2430" stroke-dasharray="4 3"/>'
-        yield (f'<text x="{x:.1f}" y="{end + 18}" text-anchor="middle" fill="#1f2430">goal {result.goal:.3g}</text>')
+        yield f'<text x="{x:.1f}" y="{end + 18}" text-anchor="middle" fill="#1f2430">goal {goal:.3g}</text>'
     yield (f'<text x="16" y="{height - 10}" font-size="11" fill="#5a6272">'
-           f'{html.escape(machine_text(facts))}</text>')
+           f'{html.escape(machine_text(told["machine"]))}</text>')
     yield "</svg>"
+
+
+def save(folder, told, order):
+    """Writes a row's JSON and picture, and the page of all that the folder holds, in the table's order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{told['name']}.json").write_text(to_json(told), encoding="utf-8")
+    (folder / f"{told['name']}.svg").write_text("\n".join(picture(told)) + "\n", encoding="utf-8")
+    saved = [json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+             for name in order if (folder / f"{name}.json").exists()]
+    (folder / "README.md").write_text("\n".join(page(saved)) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 from table import Goal, Row, Serve, bare, peer, sockeye
 
 SMALL = bare("bare io_uring", "bare_uring", "{port}", "512", "1024")
-LARGE = bare("bare io_uring", "bare_uring", "{port}", "4096", "1024", "bundle")
+LARGE = bare("bare io_uring", "bare_uring", "{port}", "65536", "32", "bundle")
 
 PEERS = [
     peer("libuv", "peer_libuv", "{port}", "write", package="libuv1-dev"),

@@ -36,26 +36,28 @@ def test_rows_hold_together(bench, tmp_path):
             assert not [word for word in words if "{" in word], f"{row.name}: {rival.name}: {words}"
 
 
-def test_what_is_reported(bench):
+def test_what_is_reported(bench, tmp_path):
     """Medians, ratios, the goal and the spread, from samples that were made up."""
     row = bench.table.Row("name", "a <title>", "CPU s", None, [], bench.table.Goal(2, ("bare",)))
     rivals = [bench.table.sockeye("ours"), bench.table.sockeye("ours again"), bench.table.bare("bare", "x"),
               bench.table.Rival("slow", ["slow"])]
     figures = {"ours": [3, 1, 2], "ours again": [2, 3, 2.2], "bare": [1, 1.1, 0.9], "slow": [9, 8, 7]}
     samples = {name: [{"figure": figure} for figure in found] for name, found in figures.items()}
-    result = bench.report.Result(row, rivals, samples, {"gone": "not installed"}, bench.TWIN)
-    assert result.medians == {"ours": 2, "bare": 1, "slow": 8}
-    assert result.spread == pytest.approx(0.1) and result.goal == 2 and result.reached()
-    machine = bench.report.machine((0, 1))
-    told = json.loads(result.json(machine))
-    assert told["goal"]["reached"] and told["left_out"] == {"gone": "not installed"}
-    assert [sample["figure"] for sample in told["samples"]["slow"]] == [9, 8, 7]
-    picture = xml.etree.ElementTree.fromstring(result.svg(machine))
+    told = bench.report.summary(row, rivals, samples, {"gone": "not installed"}, bench.TWIN,
+                                bench.report.machine((0, 1)))
+    assert told["medians"] == {"ours": 2, "bare": 1, "slow": 8}
+    assert told["same_twice"] == pytest.approx(0.1)
+    assert told["goal"]["limit"] == 2 and told["goal"]["reached"]
+    bench.report.save(tmp_path, told, ["other", "name"])
+    assert json.loads((tmp_path / "name.json").read_text(encoding="utf-8")) == told
+    picture = xml.etree.ElementTree.parse(tmp_path / "name.svg")
     texts = ["".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert "a <title>" in texts and {"ours", "bare", "slow"} <= set(texts) and "ours again" not in texts
-    assert "reached" in result.text() and "10.0% apart" in result.text()
-    missed = bench.report.Result(row, rivals, samples | {"ours": [{"figure": 2.1}]}, {}, bench.TWIN)
-    assert not missed.reached() and "missed" in missed.text()
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| slow | 8 | 7 | 9 | 8.000 | 4.000 |" in page and "left out: gone: not installed" in page
+    assert "= 2: reached" in bench.report.text(told) and "10.0% apart" in bench.report.text(told)
+    missed = bench.report.summary(row, rivals, samples | {"ours": [{"figure": 2.1}]}, {}, bench.TWIN, {})
+    assert not missed["goal"]["reached"]
 
 
 def test_a_row_is_measured(tmp_path):
