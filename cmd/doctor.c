@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include <sockeye/doctor.h>
+#include <sockeye/tls.h>
 
 #include "commands.h"
 #include "json.h"
@@ -51,6 +52,23 @@ static void json_mechanism(const struct eye_mechanism *m) {
     optional(&json, "cause", m->cause);
     optional(&json, "instead", m->instead);
     json_end(&json);
+}
+
+/* The ciphers of tls endpoints, for ciphers= and suites=. */
+static void json_ciphers(void) {
+    struct eye_tls_cipher cipher;
+    for (size_t i = 0; eye_tls_cipher(i, &cipher); i++) {
+        struct json json = {.file = stdout};
+        json_begin(&json);
+        json_string(&json, "area", "cipher");
+        json_uint(&json, "id", cipher.id);
+        json_string(&json, "name", cipher.name);
+        json_string(&json, "protocol", cipher.protocol);
+        json_string(&json, "description", cipher.description);
+        json_int(&json, "strength_bits", cipher.strength_bits);
+        json_int(&json, "alg_bits", cipher.alg_bits);
+        json_end(&json);
+    }
 }
 
 /* What was built, and what it runs on. */
@@ -133,6 +151,8 @@ static int doctor_run(const void *options, struct arguments arguments) {
     build_facts(common->json);
     for (size_t i = 0; eye_doctor(i, &m); i++)
         print(&m);
+    if (common->json)
+        json_ciphers();
     return STATUS_OK;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <sockeye/addr.h>
+#include <sockeye/tls.h>
 
 #include "step.h"
 
@@ -104,6 +105,75 @@ static enum tour_mark echo_both(struct tour_step *step) {
 
 static enum tour_mark framework(struct tour_step *step) {
     return step_marked(step, TOUR_SKIPPED, "a call of the library, eye_serve: see examples/");
+}
+
+/* A server without a certificate of its own, and what its clients say to verify it. */
+static struct child *tls_serve(struct tour_step *step, const char *options, char *ret_client, size_t size) {
+    static const char key[] = "\"pin\":\"";
+    char address[EYE_ADDR_TEXT_MAX], text[128];
+    snprintf(text, sizeof text, "tls:127.0.0.1:0%.100s", options);
+    struct child *server = step_serve(step, address, sizeof address, SOCKEYE("echo", text));
+    const char *pin = server ? strstr(server->events.data, key) : NULL;
+    if (pin)
+        snprintf(ret_client, size, "tls:%.100s,pin=%.71s", address, pin + sizeof key - 1);
+    else if (server)
+        step_marked(step, TOUR_FAILED, "the server has no pin");
+    return pin ? server : NULL;
+}
+
+static struct child *tls_client(struct tour_step *step, const char *endpoint) {
+    return step_start(step, SOCKEYE("connect", endpoint));
+}
+
+static bool tls_missing(struct tour_step *step) {
+    return !eye_tls_library() &&
+           step_marked(step, TOUR_SKIPPED, "this build has no TLS library") == TOUR_SKIPPED;
+}
+
+static enum tour_mark tls_echo(struct tour_step *step) {
+    char endpoint[256];
+    if (tls_missing(step))
+        return TOUR_SKIPPED;
+    struct child *server = tls_serve(step, "", endpoint, sizeof endpoint);
+    struct child *client = server ? tls_client(step, endpoint) : NULL;
+    if (!client || !step_says(step, client, "Hello World\n") || !step_says(step, client, "and again\n") ||
+        !step_ends(step, client))
+        return TOUR_FAILED;
+    *strchr(endpoint, ',') = '\0'; /* without the pin nobody vouches for it */
+    return step_shown(step, 6, WANTS("self-signed"), SOCKEYE("connect", endpoint));
+}
+
+static enum tour_mark tls_ciphers(struct tour_step *step) {
+    static const char cipher[] = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    char endpoint[256];
+    if (tls_missing(step))
+        return TOUR_SKIPPED;
+    struct child *server =
+        tls_serve(step, ",ciphers=ECDHE-ECDSA-AES128-GCM-SHA256", endpoint, sizeof endpoint);
+    struct child *client = server ? tls_client(step, endpoint) : NULL;
+    if (!client || !step_says(step, client, "Hello World\n") || !step_ends(step, client))
+        return TOUR_FAILED;
+    if (!child_await(&server->events, cipher))
+        return step_marked(step, TOUR_FAILED, "another cipher was used");
+    fprintf(step->log, "%s was used\n", cipher);
+    return TOUR_OK;
+}
+
+static enum tour_mark tls_many(struct tour_step *step) {
+    char endpoint[256], plain[256];
+    if (tls_missing(step))
+        return TOUR_SKIPPED;
+    if (!tls_serve(step, "", endpoint, sizeof endpoint))
+        return TOUR_FAILED;
+    snprintf(plain, sizeof plain, "tcp:%.*s", (int)strcspn(endpoint + 4, ","), endpoint + 4);
+    /* One that stays silent in the middle of its handshake holds nobody up. */
+    struct child *silent = tls_client(step, plain);
+    struct child *one = silent ? tls_client(step, endpoint) : NULL,
+                 *two = one ? tls_client(step, endpoint) : NULL;
+    return two && step_says(step, one, "one\n") && step_says(step, two, "two\n") &&
+                   step_says(step, one, "three\n") && step_ends(step, two) && step_ends(step, one)
+               ? TOUR_OK
+               : TOUR_FAILED;
 }
 
 static enum tour_mark udp_echo(struct tour_step *step) {
@@ -347,6 +417,8 @@ const struct tour_recipe tour_recipes[] = {
     {7, "TCP echo on IPv6", echo_ipv6},
     {8, "one socket for both families", echo_both},
     {9, "TCP echo by a server framework", framework},
+    {10, "TLS echo", tls_echo},
+    {11, "TLS with chosen ciphers", tls_ciphers},
     {12, "UDP echo", udp_echo},
     {13, "UDP echo by a server framework", udp_framework},
     {14, "UDP sender", udp_sender},
@@ -357,6 +429,7 @@ const struct tour_recipe tour_recipes[] = {
     {20, "asynchronous TCP by poll", echo_poll},
     {21, "asynchronous TCP by epoll", echo_epoll},
     {23, "a portable selectors API", echo_auto},
+    {24, "non-blocking TLS on a loop", tls_many},
     {25, "socketpair as a pipe", pair_dialogue},
     {0, "a relay carries a file between two peers", relay_file},
     {0, NULL, NULL},

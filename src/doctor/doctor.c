@@ -11,6 +11,7 @@
 
 #include <sockeye/addr.h>
 #include <sockeye/loop.h>
+#include <sockeye/tls.h>
 
 #include "base/base.h"
 #include "loop/backend.h"
@@ -34,6 +35,7 @@ static enum eye_status status_of(int code) {
     case ENOPROTOOPT:
     case EADDRNOTAVAIL:
     case ENOENT:
+    case ENOPKG:
         return EYE_ABSENT;
     default:
         return EYE_DENIED;
@@ -135,6 +137,12 @@ static int try_somaxconn(char *detail, size_t size) {
     return 0;
 }
 
+static int try_tls(char *detail, size_t size) {
+    const char *library = eye_tls_library();
+    snprintf(detail, size, "%s", library ? library : "");
+    return library ? 0 : -ENOPKG;
+}
+
 static const struct mechanism {
     const char *area, *name, *since, *instead;
     int (*attempt)(char *detail, size_t size);
@@ -144,6 +152,7 @@ static const struct mechanism {
     {"net", "dual-stack", "Linux 2.4", "IPv4 alone", try_dual_stack},
     {"move", "splice", "Linux 2.6.17", "copying", try_splice},
     {"stdio", "reopen", "Linux 2.2", "asking poll(2) before each call", try_reopen},
+    {"tls", "library", "", "", try_tls},
     {"limit", "descriptors", "", "", try_descriptors},
     {"limit", "backlog", "", "", try_somaxconn},
 };
@@ -158,6 +167,7 @@ static const struct {
     {EPERM, "a container's seccomp profile, a security module or a sysctl"},
     {EACCES, "file permissions or a security module"},
     {ENOENT, "/proc is not mounted here"},
+    {ENOPKG, "this build was made without it"},
     {EMFILE, "this process's limit of open files"},
     {ENFILE, "the system's limit of open files"},
 };

@@ -1,6 +1,7 @@
 /* tls_secure.c: from a stream to one with TLS by a deadline, and dialling tls endpoints: what they stand on
  * is dialled as ever, then hands are shaken in what is left of the endpoint's timeout. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,19 +39,30 @@ static void secure_closed(eye_op *op, int64_t result) {
     secure_settle(eye_container_of(op, struct secure, step_op));
 }
 
+/* The endpoint without its options, which are long, and would leave no room for what is wrong. */
+static void short_name(const struct eye_endpoint *e, char *out, size_t size) {
+    bool v6 = e->host && strchr(e->host, ':');
+    if (e->path)
+        snprintf(out, size, "tls:%s", e->path);
+    else
+        snprintf(out, size, "tls:%s%s%s:%s", v6 ? "[" : "", e->host, v6 ? "]" : "", e->port);
+}
+
 /* What failed is told with the endpoint before it. */
 static void secure_blame(struct secure *s, int64_t result) {
     struct eye_err err = *s->reterr;
+    char name[128];
+    short_name(s->endpoint, name, sizeof name);
     s->result = (int)result;
     if (s->late)
         s->result = err_set(s->reterr, EYE_EDEADLINE, EYE_FAIL_DEADLINE, "%s: no TLS handshake within %g s",
-                            s->endpoint->text, (double)s->endpoint->timeout_ns / (double)NS_PER_S);
+                            name, (double)s->endpoint->timeout_ns / (double)NS_PER_S);
     else if (result == -ECANCELED)
-        err_set(s->reterr, s->result, EYE_FAIL_OTHER, "%s: %s", s->endpoint->text, eye_strerror(s->result));
+        err_set(s->reterr, s->result, EYE_FAIL_OTHER, "%s: %s", name, eye_strerror(s->result));
     else {
         if (err.fail == EYE_FAIL_HANDSHAKE && result > EYE_ESYNTAX)
             s->result = EYE_EHANDSHAKE; /* a reset, say */
-        err_set(s->reterr, s->result, err.fail, "%s: %s", s->endpoint->text, err.text);
+        err_set(s->reterr, s->result, err.fail, "%s: %s", name, err.text);
         if (err.cause[0])
             err_cause(s->reterr, "%s", err.cause);
     }

@@ -176,12 +176,18 @@ static int handshake(struct tls_session *session, struct tls_io *io) {
 static int64_t session_read(struct tls_session *session, struct tls_io *io, void *buf, size_t size) {
     size_t moved = 0, n;
     int r = 1;
+    if (session->has_last)
+        return session->last;
     call_begin(session, io);
     while (moved < size && (r = SSL_read_ex(session->ssl, (uint8_t *)buf + moved, size - moved, &n)) == 1)
         moved += n;
-    int64_t code = moved > 0 ? (int64_t)moved : code_of(session, r);
+    int64_t code = r == 1 ? -EAGAIN : code_of(session, r);
     session->io = NULL;
-    return code;
+    if (moved == 0)
+        return code;
+    session->has_last = code != -EAGAIN;
+    session->last = (int)code;
+    return (int64_t)moved;
 }
 
 static int64_t session_write(struct tls_session *session, struct tls_io *io, const void *buf, size_t size) {
@@ -209,7 +215,7 @@ static int finish(struct tls_session *session, struct tls_io *io) {
 }
 
 static bool pending(const struct tls_session *session) {
-    return SSL_has_pending(session->ssl);
+    return session->has_last || SSL_has_pending(session->ssl);
 }
 
 static void info(const struct tls_session *session, struct eye_tls_info *ret_info) {

@@ -30,7 +30,9 @@ struct tls_context {
 struct tls_session {
     struct tls_context *context;
     SSL *ssl;
-    struct tls_io *io;    /* during a call */
+    struct tls_io *io; /* during a call */
+    int last;          /* the code that a read has met behind bytes that it gave */
+    bool has_last;
     struct eye_err *what; /* what is wrong with the peer's certificate, once something is */
 };
 

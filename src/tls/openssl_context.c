@@ -78,6 +78,14 @@ static int crl_load(struct tls_context *context, const struct eye_endpoint *endp
     return 0;
 }
 
+static bool has_cert(const X509_STORE *store) {
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++)
+        if (X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_X509)
+            return true;
+    return false;
+}
+
 static int ca_load(struct tls_context *context, const struct eye_endpoint *endpoint, struct eye_err *reterr) {
     const char *ca = endpoint->tls.ca;
     struct stat st;
@@ -85,7 +93,10 @@ static int ca_load(struct tls_context *context, const struct eye_endpoint *endpo
     if (r < 0)
         return r;
     bool folder = stat(ca, &st) == 0 && S_ISDIR(st.st_mode);
-    if (!(folder ? SSL_CTX_load_verify_dir(context->ssl, ca) : SSL_CTX_load_verify_file(context->ssl, ca)))
+    bool loaded =
+        folder ? SSL_CTX_load_verify_dir(context->ssl, ca)
+               : SSL_CTX_load_verify_file(context->ssl, ca) && has_cert(SSL_CTX_get_cert_store(context->ssl));
+    if (!loaded)
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_OTHER, "%s: ca=%s holds no certificate in PEM",
                        endpoint->text, ca);
     /* Whom the user names is trusted, whether or not others vouch for it. */

@@ -1,15 +1,18 @@
 """The programs under examples/, run as their readers would run them: real peers, ports of the kernel's
 choice, and an assertion on what each prints. $SOCKEYE_BUILD is the build folder that holds them."""
 
+import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import ssl
 import stat
 
 import pytest
 
+import certificates
 import peers as peers_module
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -184,6 +187,54 @@ def test_echo(example, peers, words):
     assert server.running()
     if words[0] == "21-engines":
         assert server.stdout.endswith(f" by {words[1]}\n".encode())
+
+
+# ---- rows 10, 11, 24: TLS ----
+
+@pytest.fixture
+def cert(needs, tmp_path):
+    """A certificate for localhost, in one file with its key, and signed by itself."""
+    needs("tls", "library")
+    folder = tmp_path / "certs"
+    folder.mkdir()
+    return certificates.Leaf(folder, "localhost")
+
+
+def secured(port, cert):
+    context = ssl.create_default_context(cafile=cert.path)
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", port), 20), server_hostname="localhost")
+
+
+@pytest.mark.parametrize("name", ["10-tls-echo", "24-tls-selectors"])
+def test_tls_echo(example, cert, name):
+    """Two at once, beside one that is silent in the middle of its handshake, and a clean end for each."""
+    server = example(name, f"tls:127.0.0.1:0,cert={cert}")
+    port = port_of(server)
+    with socket.create_connection(("127.0.0.1", port), 20), secured(port, cert) as a, secured(port, cert) as b:
+        for sock, line in ((a, b"one\n"), (b, b"two\n"), (a, b"three\n")):
+            sock.sendall(line)
+            assert peers_module.receive_exactly(sock, len(line)) == line
+        for sock in (a, b):
+            sock.unwrap()  # which waits for close_notify
+    if name == "10-tls-echo":
+        server.wait_stdout(r"TLSv1\.3, TLS_AES_256_GCM_SHA384\n")
+        server.wait_stdout(r"tls: tls:127\.0\.0\.1:0: the peer ended in the middle of its handshake\n")
+
+
+def test_tls_echo_with_a_throw_away_certificate(example, needs, run_sockeye):
+    needs("tls", "library")
+    server = example("10-tls-echo", "tls:127.0.0.1:0")
+    port = port_of(server)
+    pin = server.wait_stdout(r"clients say (pin=sha256:[0-9a-f]{64})\n")[1].decode()
+    assert run_sockeye("connect", f"tls:127.0.0.1:{port},{pin}", stdin=b"hello\n").out == b"hello\n"
+
+
+def test_tls_ciphers(run_example, needs):
+    needs("tls", "library")
+    status, out, err = run_example("11-tls-ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256")
+    assert (status, err) == (0, "") and json.loads(out)["id"] == 0x0300C02B
+    assert run_example("11-tls-ciphers", "ECDH-ECDSA-AES128-GCM-SHA256")[0] == 1
+    assert len(run_example("11-tls-ciphers")[1].splitlines()) > 10
 
 
 def test_echo_tells_of_connections(example, peers):
