@@ -42,6 +42,7 @@ VARYING = [
     (re.compile(r"\r\n"), "\n"),
     (re.compile(r"(?<=[\d\]]:)(?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\b"), "50000"),
     (re.compile(r"\bin \d+ ms\b"), "in 1 ms"),
+    (re.compile(r"\bsha256:[0-9a-f]{64}\b"), "sha256:" + "0123456789abcdef" * 4),
 ]
 
 UNSHARE = ["unshare", "--map-root-user", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child",
