@@ -72,8 +72,8 @@ static int connect_refused(const struct connect_options *connect) {
     struct eye_err err;
     if (!connect->send && (connect->every_ns || connect->count))
         return usage_error(&err, NULL, "--every and --count go with --send"), report(&err);
-    if (connect->send && (connect->check || connect->common.crlf || connect->common.trace))
-        return usage_error(&err, NULL, "--send does not go with --check, --crlf or --trace"), report(&err);
+    if (connect->send && connect->check)
+        return usage_error(&err, NULL, "--send does not go with --check"), report(&err);
     return STATUS_OK;
 }
 

@@ -63,7 +63,7 @@ const struct option_row option_crlf = {"crlf",
                                        0,
                                        OPTION_FLAG,
                                        NULL,
-                                       "send CR LF for each LF of standard input that has no CR before it",
+                                       "send CR LF for each LF that has no CR before it",
                                        .offset = offsetof(struct common, crlf)};
 const struct option_row option_trace = {"trace",
                                         0,

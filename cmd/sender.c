@@ -12,6 +12,7 @@
 
 #include "output.h"
 #include "run.h"
+#include "trace.h"
 
 #define NUMBER_MAX       32 /* what {time} and {n} become is shorter */
 #define DATAGRAM_WAIT_NS INT64_C(1000000000)
@@ -61,8 +62,9 @@ static char *fill_new(const char *text) {
     return malloc(strlen(text) * NUMBER_MAX + 1);
 }
 
-/* Fills the text in for the n-th time; returns the size, or EYE_ESYNTAX, which it does at each n or none. */
-static int64_t fill(const char *text, uint64_t n, char *out, struct eye_err *reterr) {
+/* Fills the text in for the n-th time, with CR LF for an LF that has no CR before it where crlf is said;
+ * returns the size, or EYE_ESYNTAX, which it does at each n or none. */
+static int64_t fill(const char *text, uint64_t n, bool crlf, char *out, struct eye_err *reterr) {
     char *end = out;
     while (*text) {
         size_t size = 1, taken = 1;
@@ -75,6 +77,10 @@ static int64_t fill(const char *text, uint64_t n, char *out, struct eye_err *ret
             return usage_error(reterr, "{time}, {n}, \\n, \\r, \\t, \\\\ and \\xHH are; \\x7b is a brace",
                                "--send: '%.8s' is none of those that are filled in", text);
         text += taken;
+        if (crlf && *end == '\n' && (end == out || end[-1] != '\r')) {
+            memcpy(end, "\r\n", 2);
+            size = 2;
+        }
         end += size;
     }
     return end - out;
@@ -86,20 +92,27 @@ struct sending {
     struct run run;
     const struct sender *how;
     struct eof_choice eof;
+    struct trace trace;
     struct eye_endpoint endpoint, out_endpoint;
     struct eye_dialled dialled;
-    eye_stream *stream, *out;     /* out: standard output */
-    eye_op op, recv_op, quiet_op; /* op: dialling, sending, waiting for the next time, ending, closing */
+    eye_stream *stream, *out; /* out: standard output */
+    eye_op op, recv_op, quiet_op,
+        idle_op; /* op: dialling, sending, waiting for the next time, ending, closing */
     struct eye_bytes answer;
     char *buf;
     uint64_t count;                        /* of sendings that have begun */
     int64_t started_ns, moved_ns, next_ns; /* next_ns: when the next is due */
     uint64_t bytes[2];
+    bool crlf;
     bool finished;  /* all is sent, and the end with it */
     bool peer_done; /* nothing more comes */
     bool over;
     struct eye_err err;
 };
+
+static int64_t after(int64_t from_ns, int64_t for_ns) {
+    return for_ns < INT64_MAX - from_ns ? from_ns + for_ns : INT64_MAX;
+}
 
 static void notify(struct sending *s, const struct eye_event *event) {
     s->run.events.observer.event(s->run.events.observer.user, event);
@@ -170,6 +183,7 @@ static void end(struct sending *s) {
     eye_cancel(s->run.loop, &s->op);
     eye_cancel(s->run.loop, &s->recv_op);
     eye_cancel(s->run.loop, &s->quiet_op);
+    eye_cancel(s->run.loop, &s->idle_op);
     settle(s);
 }
 
@@ -183,6 +197,7 @@ static void fail(struct sending *s, const char *what, int64_t code) {
         {-ECONNREFUSED, EYE_FAIL_CONNECT, "nothing listens there"},
         {-ECONNRESET, EYE_FAIL_TRUNCATED, ""},
         {-EPIPE, EYE_FAIL_TRUNCATED, ""},
+        {EYE_EDEADLINE, EYE_FAIL_DEADLINE, ""},
     };
     if (s->over)
         return;
@@ -195,6 +210,16 @@ static void fail(struct sending *s, const char *what, int64_t code) {
     }
     snprintf(s->err.text, sizeof s->err.text, "%s: %s", what, eye_strerror((int)code));
     end(s);
+}
+
+/* Bytes have moved, that way and so many before them. */
+static void moved(struct sending *s, enum eye_side from, const void *data, int64_t size) {
+    uint64_t *bytes = &s->bytes[from == EYE_TO];
+    s->moved_ns = eye_loop_now(s->run.loop);
+    if (size > 0 && s->trace.file)
+        s->trace.tracer.bytes(&s->trace, 1, from, *bytes,
+                              (struct eye_bytes){.data = data, .size = (size_t)size});
+    *bytes += (uint64_t)size;
 }
 
 /* ---- what comes back ---- */
@@ -223,8 +248,7 @@ static void received(eye_op *op, int64_t result) {
             end(s);
         return;
     }
-    s->moved_ns = eye_loop_now(s->run.loop);
-    s->bytes[1] += (uint64_t)result;
+    moved(s, EYE_TO, s->answer.data, result);
     if (result > 0)
         eye_send_copy(s->out, op, s->answer.data, s->answer.size, written);
     else
@@ -239,7 +263,7 @@ static void receive(struct sending *s) {
 
 static void quiet(eye_op *op, int64_t result) {
     struct sending *s = eye_container_of(op, struct sending, quiet_op);
-    int64_t until_ns = s->moved_ns + s->eof.wait_ns;
+    int64_t until_ns = after(s->moved_ns, s->eof.wait_ns);
     if (s->over || result < 0)
         return;
     if (eye_loop_now(s->run.loop) < until_ns)
@@ -262,7 +286,18 @@ static void finished(eye_op *op, int64_t result) {
     if (s->peer_done || s->eof.eof == EYE_EOF_CLOSE)
         end(s);
     else if (s->eof.eof == EYE_EOF_WAIT)
-        eye_timer(s->run.loop, &s->quiet_op, s->moved_ns + s->eof.wait_ns, quiet);
+        eye_timer(s->run.loop, &s->quiet_op, after(s->moved_ns, s->eof.wait_ns), quiet);
+}
+
+static void idle(eye_op *op, int64_t result) {
+    struct sending *s = eye_container_of(op, struct sending, idle_op);
+    int64_t until_ns = after(s->moved_ns, s->endpoint.idle_ns);
+    if (s->over || result < 0)
+        return;
+    if (eye_loop_now(s->run.loop) < until_ns)
+        eye_timer(s->run.loop, op, until_ns, idle);
+    else
+        fail(s, "no byte for the time that idle= allows", EYE_EDEADLINE);
 }
 
 /* ---- sending ---- */
@@ -281,7 +316,8 @@ static void due(eye_op *op, int64_t result) {
 static void sent(eye_op *op, int64_t result) {
     struct sending *s = eye_container_of(op, struct sending, op);
     const struct sender *how = s->how;
-    s->bytes[0] += result > 0 ? (uint64_t)result : 0;
+    if (result >= 0)
+        moved(s, EYE_FROM, s->buf, result);
     if (s->over) {
         settle(s);
         return;
@@ -290,7 +326,6 @@ static void sent(eye_op *op, int64_t result) {
         fail(s, s->endpoint.text, result);
         return;
     }
-    s->moved_ns = eye_loop_now(s->run.loop);
     uint64_t wanted = how->count > 0 ? (uint64_t)how->count : how->every_ns > 0 ? UINT64_MAX : 1;
     if (s->count >= wanted)
         eye_finish(s->stream, op, finished);
@@ -299,9 +334,8 @@ static void sent(eye_op *op, int64_t result) {
 }
 
 static void send_next(struct sending *s) {
-    int64_t size = fill(s->how->text, ++s->count, s->buf, NULL);
-    int64_t every_ns = s->how->every_ns;
-    s->next_ns = every_ns < INT64_MAX - s->next_ns ? s->next_ns + every_ns : INT64_MAX;
+    int64_t size = fill(s->how->text, ++s->count, s->crlf, s->buf, NULL);
+    s->next_ns = after(s->next_ns, s->how->every_ns);
     eye_send(s->stream, &s->op, s->buf, (size_t)size, sent);
 }
 
@@ -319,7 +353,9 @@ static void connected(eye_op *op, int64_t result) {
     notify_connected(s);
     if (eye_stream_endless(s->stream) && s->eof.eof == EYE_EOF_HALF)
         s->eof = (struct eof_choice){.eof = EYE_EOF_WAIT, .wait_ns = DATAGRAM_WAIT_NS};
-    s->started_ns = s->next_ns = eye_loop_now(s->run.loop);
+    s->started_ns = s->next_ns = s->moved_ns = eye_loop_now(s->run.loop);
+    if (s->endpoint.idle_ns > 0)
+        eye_timer(s->run.loop, &s->idle_op, after(s->moved_ns, s->endpoint.idle_ns), idle);
     receive(s);
     send_next(s);
 }
@@ -358,7 +394,7 @@ static int sending_run(struct sending *s, const struct common *common) {
 }
 
 int sender_run(const struct common *common, const struct sender *how) {
-    struct sending s = {.how = how, .eof = common->eof};
+    struct sending s = {.how = how, .eof = common->eof, .crlf = common->crlf};
     struct eye_err err;
     int status = run_endpoint(how->to, &s.endpoint);
 
@@ -367,12 +403,14 @@ int sender_run(const struct common *common, const struct sender *how) {
     s.buf = fill_new(how->text);
     if (!s.buf)
         status = report_code(-ENOMEM, "--send");
-    else if (fill(how->text, 1, s.buf, &err) < 0)
+    else if (fill(how->text, 1, s.crlf, s.buf, &err) < 0)
         status = report(&err);
     else
         status = run_endpoint("fd:1", &s.out_endpoint);
     if (status == STATUS_OK) {
-        status = sending_run(&s, common);
+        status = trace_open(&s.trace, common->trace);
+        if (status == STATUS_OK)
+            status = trace_close(&s.trace, sending_run(&s, common));
         eye_endpoint_done(&s.out_endpoint);
     }
     free(s.buf);

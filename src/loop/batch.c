@@ -15,8 +15,9 @@
 #define UDP_GRO 104 /* since Linux 5.0 */
 #endif
 
-/* Room for a PKTINFO of either family and a segment size. */
-#define CONTROL_BYTES (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)))
+/* Room for a PKTINFO of both families, which a socket of both gives, and a segment size. */
+#define CONTROL_BYTES                                                                                        \
+    (CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int)))
 
 struct message {
     struct iovec iov;
@@ -39,6 +40,19 @@ static void prepare_recv(struct msghdr *msg, struct message *message, struct dat
     };
 }
 
+static void read_pktinfo4(struct datagram *d, const struct in_pktinfo *info) {
+    d->group = info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
+    if (d->to.len) { /* on a socket of both families, which has told the address as a mapped one */
+        d->local = d->to;
+        memcpy(&d->local.u.in6.sin6_addr.s6_addr[12], &info->ipi_spec_dst, sizeof info->ipi_spec_dst);
+        return;
+    }
+    d->local = (struct eye_addr){.len = sizeof d->local.u.in, .u.in.sin_family = AF_INET};
+    d->to = d->local;
+    d->local.u.in.sin_addr = info->ipi_spec_dst;
+    d->to.u.in.sin_addr = info->ipi_addr;
+}
+
 /* The local address to answer from. For IPv4 the kernel names one of its own even where the datagram came
  * to a broadcast or multicast address (ip(7), ipi_spec_dst); for IPv6 such a one is left to the kernel. */
 static void read_control(const struct msghdr *msg, struct datagram *d) {
@@ -49,11 +63,7 @@ static void read_control(const struct msghdr *msg, struct datagram *d) {
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);
-            d->local = (struct eye_addr){.len = sizeof d->local.u.in, .u.in.sin_family = AF_INET};
-            d->to = d->local;
-            d->local.u.in.sin_addr = info.ipi_spec_dst;
-            d->to.u.in.sin_addr = info.ipi_addr;
-            d->group = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
+            read_pktinfo4(d, &info);
         } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);

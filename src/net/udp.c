@@ -25,7 +25,8 @@ static int udp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
         {listening && v6, IPPROTO_IPV6, IPV6_V6ONLY, e->v6only || e->family == 6},
         /* Told with each datagram, the address that it came to is the one to answer from. */
         {listening && v6, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1},
-        {listening && !v6, IPPROTO_IP, IP_PKTINFO, 1},
+        /* For IPv4, on a socket of both too: only this says what a broadcast is to be answered from. */
+        {listening, IPPROTO_IP, IP_PKTINFO, 1},
         {e->reuseport, SOL_SOCKET, SO_REUSEPORT, 1},
         {e->broadcast, SOL_SOCKET, SO_BROADCAST, 1},
         {e->ttl > 0 && !v6, IPPROTO_IP, IP_TTL, e->ttl},

@@ -39,11 +39,18 @@ def serve(start_sockeye, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("command", ["echo", "relay", "listen"])
-def test_every_thread_serves(serve, engine, command):
+def test_every_thread_serves(serve, engine):
     if engine == "thread":
         pytest.skip("the engine thread has one for each peer")
-    server = serve(command, "tcp:127.0.0.1:0", "--engine", engine)
+    every_thread_serves(serve("echo", "tcp:127.0.0.1:0", "--engine", engine))
+
+
+@pytest.mark.parametrize("command", ["relay", "listen"])
+def test_every_thread_joins(serve, command):
+    every_thread_serves(serve(command, "tcp:127.0.0.1:0"))
+
+
+def every_thread_serves(server):
     address = server.listening()
     eventually(lambda: len(threads_of(server)) >= int(THREADS), "its threads")
     before = threads_of(server)

@@ -5,6 +5,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -14,6 +16,18 @@ from peers import receive_exactly
 from processes import DEADLINE_S, eventually, never
 
 IP_RECVTTL = 12  # linux/in.h
+# Sends a datagram and prints who answers it.
+ASK = f"""
+import socket, sys
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+sock.settimeout({DEADLINE_S})
+sock.bind((sys.argv[1], 0))
+sock.sendto(b"who?", (sys.argv[2], int(sys.argv[3])))
+data, peer = sock.recvfrom(10)
+assert data == b"who?"
+print(*peer)
+"""
 
 
 def udp(host="127.0.0.1", port=0):
@@ -398,6 +412,29 @@ def test_send_over_a_stream(start_sockeye, run_sockeye):
     assert result.out == b"".join(b"%d\n" % n for n in range(1, 1001))
 
 
+def test_send_with_crlf_and_a_trace(run_sockeye, start_sockeye, tmp_path):
+    """An LF that has no CR gets one, and the trace shows both ways, each from its beginning."""
+    echo = start_sockeye("echo", "tcp:127.0.0.1:0").listening()
+    result = run_sockeye("connect", echo.text, "--send", "{n}\n\r\n\n", "--count", "2", "--crlf",
+                         f"--trace={tmp_path}/trace")
+    assert (result.status, result.err) == (0, "")
+    assert result.out == b"1\r\n\r\n\r\n2\r\n\r\n\r\n"
+    dumped = (tmp_path / "trace").read_text()
+    assert re.search(r"> .*from the first end, 7 bytes\n00000000  31 0d 0a 0d 0a 0d 0a ", dumped)
+    assert re.search(r"> .*from the first end, 7 bytes\n00000007  32 0d 0a ", dumped)
+    assert re.search(r"< .*from the second end, \d+ bytes\n00000000  31 0d 0a ", dumped)
+
+
+def test_send_is_idle(run_sockeye):
+    with udp() as sock:
+        port = sock.getsockname()[1]
+        result = run_sockeye("connect", f"udp:127.0.0.1:{port},idle=200ms", "--send", "x", "--every", "1m")
+        assert result.status == 124 and "idle=" in result.err
+        result = run_sockeye("connect", f"udp:127.0.0.1:{port},idle=1m", "--send", "x", "--every", "50ms",
+                             "--count", "3", "--eof", "close")
+        assert result.status == 0
+
+
 def test_send_to_nobody(run_sockeye):
     with udp() as sock:
         port = sock.getsockname()[1]
@@ -424,7 +461,7 @@ def test_send_and_a_reader_that_is_gone(start_sockeye):
 @pytest.mark.parametrize("args", [
     ("--send", "{nobody}"), ("--send", "{"), ("--send", "a\\q"), ("--send", "\\x4"), ("--send", "\\"),
     ("--send", "x", "--count", "0"), ("--send", "x", "--count", "many"), ("--send", "x", "--every", "5"),
-    ("--every", "5s"), ("--count", "2"), ("--send", "x", "--check"), ("--send", "x", "--crlf"),
+    ("--every", "5s"), ("--count", "2"), ("--send", "x", "--check"),
 ], ids=" ".join)
 def test_send_wrong_usage(run_sockeye, args):
     result = run_sockeye("connect", "udp:127.0.0.1:9", *args)
@@ -450,6 +487,21 @@ def test_broadcast_to_another_host(start, start_sockeye, netns, address):
                                "--send", "{n} at {time}\\n", "--every", "50ms", prefix=a.enter)
         receiver.wait_stdout(r"(?s)1 at \d+\.\d\d\n2 at .*\n3 at .*\n")
         assert sender.stop() == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("listens", ["udp:[::]:0", "udp:0.0.0.0:0"])
+def test_answers_from_the_right_address(netns, start, start_sockeye, listens):
+    """A server on every address, its host with two of them: the answer to a mapped sender comes from the address
+    that it used, and that to a broadcast from an address of the interface."""
+    a, b = netns
+    second = "198.51.100.22"
+    subprocess.run([*b.enter, "ip", "address", "add", f"{second}/24", "dev", b.interface], check=True)
+    port = start_sockeye("echo", listens, prefix=b.enter).listening().port
+    for address, answers in ((second, second), (b.ip4, b.ip4), ("198.51.100.255", b.ip4),
+                             ("255.255.255.255", b.ip4)):
+        asked = start(*a.enter, sys.executable, "-c", ASK, a.ip4, address, str(port))
+        assert asked.wait() == 0, asked
+        assert asked.stdout.decode().split() == [answers, str(port)]
 
 
 @pytest.mark.parametrize("group, listens", [
