@@ -24,7 +24,8 @@ static inline void out_bytes(struct out *out, const char *text, size_t size) {
     memcpy(out->pos, text, size);
     out->pos += size;
 }
-static inline void out_text(struct out *out, const char *text) {
+/* In line always, so that what a constant's length is need not be asked again for each packet. */
+__attribute__((always_inline)) static inline void out_text(struct out *out, const char *text) {
     out_bytes(out, text, strlen(text));
 }
 static inline void out_char(struct out *out, char c) {
@@ -39,7 +40,7 @@ static inline void out_uint(struct out *out, uint64_t num) {
 /* A packet's time: seconds of the day as a line shows them, or the whole of it as in JSON. */
 enum { FORMAT_TIME_MAX = 40 };
 char *format_time_line(char *pos, const struct eye_look *look, int64_t time_ns);
-char *format_time_utc(char *pos, int64_t time_ns, int digits);
+char *format_time_utc(char *pos, int64_t time_ns, unsigned digits);
 
 /* "ethernet", or NULL. */
 const char *format_link_name(uint32_t link);

@@ -4,9 +4,41 @@
  * groups among them follow from their depths. What a tunnel carries and an ICMP error quotes lies in an
  * object of its own, which stays open until the end. Strings hold no control character; a byte that is not
  * UTF-8 becomes U+FFFD. docs/packet-json.md has the names. */
+#include <assert.h>
+#include <pthread.h>
+
 #include "wire/format.h"
 
 enum { DEPTH_MAX = 256 };
+
+/* What stands before each field's value, `,"name":`, by protocol and row: made once, since writing it anew
+ * from the tables takes longer than the value does. */
+enum { ROWS_MAX = 96, KEY_MAX = 39 };
+struct key {
+    uint8_t size;
+    char text[KEY_MAX];
+};
+static struct key keys[EYE_PROTO_MAX][ROWS_MAX];
+static pthread_once_t keys_once = PTHREAD_ONCE_INIT;
+
+static void keys_make(void) {
+    for (unsigned proto = 0; proto < EYE_PROTO_MAX; proto++) {
+        const struct wire_dissector *dissector = wire_of((enum eye_proto)proto);
+        assert(dissector->row_count <= ROWS_MAX);
+        for (unsigned row = 0; row < dissector->row_count; row++) {
+            const char *name = dissector->rows[row].name;
+            size_t size = name ? strlen(name) : 0;
+            struct key *key = &keys[proto][row];
+            assert(size + 4 <= KEY_MAX);
+            if (!name)
+                continue;
+            key->size = (uint8_t)(size + 4);
+            memcpy(key->text, ",\"", 2);
+            memcpy(key->text + 2, name, size);
+            memcpy(key->text + 2 + size, "\":", 2);
+        }
+    }
+}
 
 struct json {
     struct out *out;
@@ -29,6 +61,16 @@ static inline void json_key(struct json *json, const char *name) {
     *pos++ = '"';
     *pos++ = ':';
     out->pos = pos;
+    json->comma = true;
+}
+
+static inline void json_field_key(struct json *json, const struct key *key) {
+    struct out *out = json->out;
+    unsigned skip = json->comma ? 0 : 1;
+    if (!out_fits(out, KEY_MAX))
+        return;
+    memcpy(out->pos, key->text + skip, KEY_MAX - 1); /* all of it: a constant size costs less */
+    out->pos += key->size - skip;
     json->comma = true;
 }
 
@@ -104,6 +146,10 @@ static void json_hex(struct out *out, const uint8_t *data, uint32_t size) {
 
 static void json_value(struct json *json, const struct eye_field *field) {
     struct out *out = json->out;
+    if (field->kind == EYE_KIND_UINT) {
+        out_uint(out, field->num);
+        return;
+    }
     const uint8_t *data = json->packet->data + field->off;
     char text[WIRE_NAME_TEXT_MAX];
 
@@ -168,15 +214,17 @@ static void json_sum(struct json *json, const struct eye_field *field) {
     }
 }
 
-static void json_word(struct json *json, const struct eye_field *field) {
-    char name[64];
-    size_t size = MIN(strlen(field->name), sizeof name - sizeof "_text");
-    if (!field->word_too || !field->word)
+/* The number's word, under the number's name with "_text" behind it. Words are our own and want no escapes.
+ */
+static void json_word(struct json *json, const struct eye_field *field, const struct key *key) {
+    struct out *out = json->out;
+    if (!field->word || !out_fits(out, KEY_MAX + sizeof "_text"))
         return;
-    memcpy(name, field->name, size);
-    memcpy(name + size, "_text", sizeof "_text");
-    json_key(json, name);
-    json_text(json->out, field->word);
+    memcpy(out->pos, key->text, key->size - 2U);
+    memcpy(out->pos + key->size - 2, "_text\":\"", 8);
+    out->pos += key->size + 6;
+    out_text(out, field->word);
+    out_char(out, '"');
 }
 
 /* Lists and groups that are open, by their depth. */
@@ -191,7 +239,8 @@ static void nesting_close(struct nesting *nesting, struct json *json, unsigned d
         json_close(json, nesting->list[--nesting->count] ? ']' : '}');
 }
 
-static void json_field(struct json *json, struct nesting *nesting, const struct eye_field *field) {
+static void json_field(struct json *json, struct nesting *nesting, const struct eye_field *field,
+                       const struct key *key) {
     nesting_close(nesting, json, field->depth);
     bool in_list = nesting->count > 0 && nesting->list[nesting->count - 1];
     if (field->kind == EYE_KIND_SUM) {
@@ -203,7 +252,7 @@ static void json_field(struct json *json, struct nesting *nesting, const struct 
     if (in_list)
         json_next(json);
     else
-        json_key(json, field->name);
+        json_field_key(json, key);
     if (field->kind == EYE_KIND_LIST || field->kind == EYE_KIND_GROUP) {
         json_open(json, field->kind == EYE_KIND_LIST ? '[' : '{');
         nesting->depth[nesting->count] = field->depth;
@@ -212,7 +261,7 @@ static void json_field(struct json *json, struct nesting *nesting, const struct 
     }
     json_value(json, field);
     if (!in_list)
-        json_word(json, field);
+        json_word(json, field, key);
 }
 
 /* The numbers of a level's tags, from its first one on. */
@@ -235,15 +284,46 @@ static void json_vlan(struct json *json, const struct eye_tree *tree, unsigned a
     json_close(json, ']');
 }
 
-static void json_layer(struct json *json, const struct eye_tree *tree, unsigned at) {
+/* As eye_tree_next, without what this style does not need of a field. */
+static struct eye_field json_of_row(const struct wire_row *row, uint64_t num) {
+    return (struct eye_field){
+        .name = row->name,
+        .word = row->word_too ? wire_word_of(row->words, num) : NULL,
+        .kind = row->kind,
+        .num = num,
+    };
+}
+
+static void json_layer(struct json *json, const struct eye_tree *tree, const struct eye_layer *layer) {
+    const struct wire_dissector *dissector = wire_of(layer->proto);
     struct nesting nesting;
-    struct eye_cursor cursor = {.layer = (uint16_t)at};
-    struct eye_field field;
     nesting.count = 0;
-    json_key(json, eye_proto_name(tree->layer[at].proto));
+    json_key(json, dissector->name);
     json_open(json, '{');
-    while (eye_tree_next(tree, json->packet, &cursor, &field) && field.layer == at)
-        json_field(json, &nesting, &field);
+    for (unsigned i = 0; i < dissector->row_count; i++) {
+        const struct wire_row *row = &dissector->rows[i];
+        bool is_sum = row->kind == EYE_KIND_SUM && layer->sum != EYE_SUM_UNKNOWN;
+        if (!row->name || (!is_sum && (row->size == 0 || row->off + row->size > layer->len)))
+            continue;
+        uint64_t num = is_sum ? layer->sum : wire_row_num(row, json->packet->data + layer->off);
+        if (row->kind == EYE_KIND_UINT && !row->word_too) { /* most of them */
+            json_field_key(json, &keys[layer->proto][i]);
+            out_uint(json->out, num);
+            continue;
+        }
+        struct eye_field field = json_of_row(row, num);
+        field.off = layer->off + row->off;
+        field.len = row->size;
+        json_field(json, &nesting, &field, &keys[layer->proto][i]);
+    }
+    for (unsigned i = 0; i < layer->item_count; i++) {
+        const struct eye_item *item = &tree->item[layer->item + i];
+        struct eye_field field = json_of_row(&dissector->rows[item->row], item->num);
+        field.depth = item->depth;
+        field.off = item->off;
+        field.len = item->len;
+        json_field(json, &nesting, &field, &keys[layer->proto][item->row]);
+    }
     nesting_close(&nesting, json, 0);
     json_close(json, '}');
 }
@@ -294,6 +374,7 @@ void format_json(struct out *out, const struct eye_tree *tree, const struct eye_
     _Static_assert(EYE_PROTO_MAX <= 32, "a bit for each");
     (void)look;
 
+    pthread_once(&keys_once, keys_make);
     json_frame(&json);
     for (unsigned i = 0; i < tree->layer_count; i++) {
         const struct eye_layer *layer = &tree->layer[i];
@@ -309,7 +390,7 @@ void format_json(struct out *out, const struct eye_tree *tree, const struct eye_
         if (layer->proto == EYE_PROTO_VLAN)
             json_vlan(&json, tree, i);
         else
-            json_layer(&json, tree, i);
+            json_layer(&json, tree, layer);
     }
     while (json.nested-- > 0)
         json_close(&json, '}');

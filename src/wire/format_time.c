@@ -8,12 +8,6 @@
 
 enum { MICROSECONDS = 6 };
 
-static char *put_digits(char *pos, uint64_t num, int digits) {
-    for (int i = digits - 1; i >= 0; i--, num /= 10)
-        pos[i] = (char)('0' + num % 10);
-    return pos + digits;
-}
-
 /* The second that a time lies in, and how far: also before 1970. */
 static int64_t split(int64_t time_ns, uint32_t *ret_ns) {
     int64_t second = time_ns / NS_PER_S, ns = time_ns % NS_PER_S;
@@ -25,9 +19,9 @@ static int64_t split(int64_t time_ns, uint32_t *ret_ns) {
     return second;
 }
 
-static char *put_fraction(char *pos, uint32_t ns, int digits) {
+static char *put_fraction(char *pos, uint32_t ns, unsigned digits) {
     *pos++ = '.';
-    return put_digits(pos, digits == MICROSECONDS ? ns / 1000 : ns, digits);
+    return wire_put_digits(pos, digits == MICROSECONDS ? ns / 1000 : ns, digits);
 }
 
 /* "2026-11-24T13:03:05" or, of a second in this host's zone, "2026-11-24 14:03:05". */
@@ -51,21 +45,21 @@ static const char *second_text(struct second *last, int64_t second, bool utc) {
     last->known = true;
     last->at = second;
     /* 64 bits of nanoseconds reach from 1677 to 2262: the year has four digits. */
-    char *pos = put_digits(last->text, (uint64_t)(tm.tm_year + 1900), 4);
+    char *pos = wire_put_digits(last->text, (uint32_t)(tm.tm_year + 1900), 4);
     *pos++ = '-';
-    pos = put_digits(pos, (uint64_t)(tm.tm_mon + 1), 2);
+    pos = wire_put_digits(pos, (uint32_t)(tm.tm_mon + 1), 2);
     *pos++ = '-';
-    pos = put_digits(pos, (uint64_t)tm.tm_mday, 2);
+    pos = wire_put_digits(pos, (uint32_t)tm.tm_mday, 2);
     *pos++ = utc ? 'T' : ' ';
-    pos = put_digits(pos, (uint64_t)tm.tm_hour, 2);
+    pos = wire_put_digits(pos, (uint32_t)tm.tm_hour, 2);
     *pos++ = ':';
-    pos = put_digits(pos, (uint64_t)tm.tm_min, 2);
+    pos = wire_put_digits(pos, (uint32_t)tm.tm_min, 2);
     *pos++ = ':';
-    put_digits(pos, (uint64_t)tm.tm_sec, 2);
+    wire_put_digits(pos, (uint32_t)tm.tm_sec, 2);
     return last->text;
 }
 
-char *format_time_utc(char *pos, int64_t time_ns, int digits) {
+char *format_time_utc(char *pos, int64_t time_ns, unsigned digits) {
     static _Thread_local struct second last;
     uint32_t ns;
     int64_t second = split(time_ns, &ns);

@@ -11,12 +11,18 @@ const char *wire_word_of(const struct wire_word *words, uint64_t num) {
 }
 
 /* The number at a fixed place. Longer fields than numbers are read by who shows them. */
-static uint64_t row_num(const struct wire_row *row, const uint8_t *header) {
+uint64_t wire_row_num(const struct wire_row *row, const uint8_t *header) {
     uint64_t num = 0;
+    const uint8_t *at = header + row->off;
     if (row->size > sizeof(num))
         return 0;
-    for (uint8_t i = 0; i < row->size; i++)
-        num = num << 8 | header[row->off + i];
+    if (row->size == 2)
+        num = be16(at);
+    else if (row->size == 4)
+        num = be32(at);
+    else
+        for (uint8_t i = 0; i < row->size; i++)
+            num = num << 8 | at[i];
     uint64_t mask = row->bits ? (UINT64_C(1) << row->bits) - 1 : UINT64_MAX;
     if (row->kind == EYE_KIND_INT)
         return (uint64_t)((int64_t)(num << (64 - 8 * row->size)) >> (64 - 8 * row->size));
@@ -49,7 +55,7 @@ int eye_tree_next(const struct eye_tree *tree, const struct eye_packet *packet, 
             field_of_row(ret_field, row, cursor->layer);
             ret_field->off = layer->off + row->off;
             ret_field->len = row->size;
-            ret_field->num = is_sum ? layer->sum : row_num(row, packet->data + layer->off);
+            ret_field->num = is_sum ? layer->sum : wire_row_num(row, packet->data + layer->off);
             ret_field->word = wire_word_of(row->words, ret_field->num);
             return 1;
         }

@@ -180,11 +180,15 @@ enum eye_sum wire_transport_sum(const struct wire *w, const struct view *view, u
 
 const struct wire_dissector *wire_of(enum eye_proto proto);
 
+/* The number at a fixed place of a header. */
+uint64_t wire_row_num(const struct wire_row *row, const uint8_t *header);
+
 /* The word for a number, or NULL. */
 const char *wire_word_of(const struct wire_word *words, uint64_t num);
 
 /* These write text and give the place behind it; nothing is checked, and there is no NUL. The most that each
  * writes stands beside it. */
+char *wire_put_digits(char *out, uint32_t num, unsigned digits);   /* digits, with zeros in front */
 char *wire_put_uint(char *out, uint64_t num);                      /* 20 */
 char *wire_put_int(char *out, int64_t num);                        /* 20 */
 char *wire_put_hex(char *out, const uint8_t *data, uint32_t size); /* 2 x size */
