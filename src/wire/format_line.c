@@ -216,10 +216,30 @@ static void arp_summary(const struct line *l, unsigned layer, uint32_t size) {
     }
 }
 
+/* RFC 792 and RFC 1812, 5.2.7.1 */
+enum { ICMP_UNREACHABLE = 3 };
+static const struct wire_word unreachable[] = {
+    {1, "host"},
+    {2, "protocol"},
+    {3, "port"},
+    {4, "fragmentation needed"},
+    {5, "source route failed"},
+    {9, "network prohibited"},
+    {10, "host prohibited"},
+    {13, "prohibited by a filter"},
+    {0, NULL},
+};
+
 static void icmp_summary(const struct line *l, unsigned layer, uint32_t size) {
-    struct eye_field field;
+    struct eye_field field, code;
+    const char *word;
     say_word(l, layer, " ", "type");
-    if (field_in(l, layer, "code", &field) && (field.word || field.num > 0)) {
+    if (field_in(l, layer, "type", &field) && field.num == ICMP_UNREACHABLE &&
+        field_in(l, layer, "code", &code) && l->tree->layer[layer].proto == EYE_PROTO_ICMP &&
+        (word = wire_word_of(unreachable, code.num))) {
+        out_text(l->out, ", ");
+        out_text(l->out, word);
+    } else if (field_in(l, layer, "code", &field) && (field.word || field.num > 0)) {
         out_text(l->out, field.word ? ", " : " code ");
         if (field.word)
             out_text(l->out, field.word);
@@ -240,7 +260,8 @@ static void dns_summary(const struct line *l, unsigned layer, uint32_t size) {
     bool answers = false;
     (void)size;
     say(l, layer, " id ", "id");
-    say_word(l, layer, " ", "rcode");
+    if (field_in(l, layer, "rcode", &field) && field.num > 0)
+        say_word(l, layer, " ", "rcode");
     while (eye_tree_next(l->tree, l->packet, &cursor, &field) && field.layer == layer) {
         if (!field.name)
             continue;
@@ -262,23 +283,56 @@ static void dns_summary(const struct line *l, unsigned layer, uint32_t size) {
     }
 }
 
-/* Any other: its fields by name, as far as they are numbers, names and texts of its own. */
-static void any_summary(const struct line *l, unsigned layer, uint32_t size) {
-    struct eye_cursor cursor = {.layer = (uint16_t)layer};
+/* What a line tells of the others: fields by their names, each with what stands before it. `every`: all that
+ * the header has of that name, and not the first alone. */
+static const struct {
+    uint8_t proto;
+    const char *name, *before;
+    bool every;
+} told[] = {
+    {EYE_PROTO_IGMP, "type", " ", true},
+    {EYE_PROTO_IGMP, "group", " group ", true},
+    {EYE_PROTO_SCTP, "vtag", " vtag ", false},
+    {EYE_PROTO_GRE, "key", " key ", false},
+    {EYE_PROTO_GRE, "seq", " seq ", false},
+    {EYE_PROTO_VXLAN, "vni", " vni ", false},
+    {EYE_PROTO_DHCP, "value", " ", false},
+    {EYE_PROTO_DHCP, "chaddr", " for ", false},
+    {EYE_PROTO_DHCP, "yiaddr", " your ", false},
+    {EYE_PROTO_NTP, "version", " v", false},
+    {EYE_PROTO_NTP, "mode", " ", false},
+    {EYE_PROTO_NTP, "stratum", " stratum ", false},
+    {EYE_PROTO_TLS, "type", " ", true},
+    {EYE_PROTO_TLS, "sni", " sni ", false},
+    {EYE_PROTO_TLS, "protocol", " alpn ", true},
+    {EYE_PROTO_TLS, "description", ": ", false},
+    {EYE_PROTO_HTTP, "method", ": ", false},
+    {EYE_PROTO_HTTP, "target", " ", false},
+    {EYE_PROTO_HTTP, "version", " ", false},
+    {EYE_PROTO_HTTP, "status", " ", false},
+    {EYE_PROTO_HTTP, "reason", " ", false},
+    {EYE_PROTO_QUIC, "type", " ", false},
+    {EYE_PROTO_QUIC, "version", " version ", false},
+};
+
+static void told_summary(const struct line *l, unsigned layer, uint32_t size) {
     struct eye_field field;
     (void)size;
-    while (eye_tree_next(l->tree, l->packet, &cursor, &field) && field.layer == layer) {
-        if (!field.name || field.kind == EYE_KIND_LIST || field.kind == EYE_KIND_GROUP ||
-            field.kind == EYE_KIND_SUM || field.kind == EYE_KIND_BYTES ||
-            strncmp(field.name, "checksum", 8) == 0)
+    for (size_t i = 0; i < ARRAY_LEN(told); i++) {
+        struct eye_cursor cursor = {.layer = (uint16_t)layer};
+        if (told[i].proto != l->tree->layer[layer].proto)
             continue;
-        out_char(l->out, ' ');
-        out_text(l->out, field.name);
-        out_char(l->out, ' ');
-        if (field.word)
-            out_text(l->out, field.word);
-        else
-            put_field(l, &field);
+        while (eye_tree_next(l->tree, l->packet, &cursor, &field) && field.layer == layer) {
+            if (!field.name || strcmp(field.name, told[i].name) != 0)
+                continue;
+            out_text(l->out, told[i].before);
+            if (field.word)
+                out_text(l->out, field.word);
+            else
+                put_field(l, &field);
+            if (!told[i].every)
+                break;
+        }
     }
 }
 
@@ -364,7 +418,7 @@ static unsigned put_level(const struct line *l, unsigned at, bool first) {
     }
     for (unsigned i = at; i < end; i++) {
         summary *one = summaries[tree->layer[i].proto];
-        (one ? one : any_summary)(l, i, size_behind(l, i));
+        (one ? one : told_summary)(l, i, size_behind(l, i));
     }
     return end;
 }
