@@ -3,10 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <sockeye/addr.h>
@@ -16,6 +19,7 @@
 #include "base/base.h"
 #include "loop/backend.h"
 #include "sys/sys.h"
+#include "wire/source.h"
 
 static const char *const status_names[] = {
     [EYE_USABLE] = "usable", [EYE_DENIED] = "denied", [EYE_ABSENT] = "absent"};
@@ -143,6 +147,26 @@ static int try_tls(char *detail, size_t size) {
     return library ? 0 : -ENOPKG;
 }
 
+static int try_capture(char *detail, size_t size) {
+    AUTO_FD int fd = sys_socket(AF_PACKET, SOCK_RAW, 0);
+    const char *version = filter_version();
+    snprintf(detail, size, "%s", version ? version : "raw sockets alone: this build has no libpcap");
+    return MIN(fd, 0);
+}
+
+static int try_landlock(char *detail, size_t size) {
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (version < 0)
+        return -errno;
+    snprintf(detail, size, "version %ld", version);
+    return 0;
+}
+
+static int try_seccomp(char *detail, size_t size) {
+    (void)detail, (void)size;
+    return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0 ? -ENOSYS : 0;
+}
+
 static const struct mechanism {
     const char *area, *name, *since, *instead;
     int (*attempt)(char *detail, size_t size);
@@ -153,6 +177,9 @@ static const struct mechanism {
     {"move", "splice", "Linux 2.6.17", "copying", try_splice},
     {"stdio", "reopen", "Linux 2.2", "asking poll(2) before each call", try_reopen},
     {"tls", "library", "", "", try_tls},
+    {"packet", "capture", "Linux 2.2", "capture files alone", try_capture},
+    {"drop", "landlock", "Linux 5.13", "the rights of another user", try_landlock},
+    {"drop", "seccomp", "Linux 3.5", "the rights of another user", try_seccomp},
     {"limit", "descriptors", "", "", try_descriptors},
     {"limit", "backlog", "", "", try_somaxconn},
 };
@@ -164,7 +191,8 @@ static const struct {
     {ENOSYS, "this kernel was built without it"},
     {EAFNOSUPPORT, "this kernel has no such address family, or the module is not loaded"},
     {EADDRNOTAVAIL, "no interface has such an address: the family is switched off (sysctl disable_ipv6)"},
-    {EPERM, "a container's seccomp profile, a security module or a sysctl"},
+    {EPERM, "a capability that is not held (CAP_NET_RAW for packets), a container's seccomp profile, a "
+            "security module or a sysctl"},
     {EACCES, "file permissions or a security module"},
     {ENOENT, "/proc is not mounted here"},
     {ENOPKG, "this build was made without it"},

@@ -129,15 +129,14 @@ enum { READS = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR };
 #define ACCESS_REFER    (UINT64_C(1) << 13) /* since version 2 */
 #define ACCESS_TRUNCATE (UINT64_C(1) << 14) /* since version 3 */
 
-static int landlock_allow(int ruleset, const char *folder, uint64_t access) {
-    AUTO_FD int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const struct landlock_path_beneath_attr beneath = {.allowed_access = access, .parent_fd = fd};
-    if (fd < 0 || syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
-        return -errno;
-    return 0;
+static int landlock_allow(int ruleset, int folder, uint64_t access) {
+    const struct landlock_path_beneath_attr beneath = {.allowed_access = access, .parent_fd = folder};
+    return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ? -errno : 0;
 }
 
-static int drop_files(const struct eye_drop_opts *opts, struct eye_dropped *dropped, struct eye_err *reterr) {
+/* root and folder are open already: the user that we have become may not be able to reach them. */
+static int drop_files(const struct eye_drop_opts *opts, int root, int folder, struct eye_dropped *dropped,
+                      struct eye_err *reterr) {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (version < 1)
         return 0;
@@ -147,9 +146,9 @@ static int drop_files(const struct eye_drop_opts *opts, struct eye_dropped *drop
     AUTO_FD int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr.handled_access_fs, 0);
     int r = ruleset < 0 ? -errno : 0;
     if (r == 0 && (opts->looks_up || SANITIZED))
-        r = landlock_allow(ruleset, "/", READS);
-    if (r == 0 && opts->writes)
-        r = landlock_allow(ruleset, opts->writes, MAKES | truncate);
+        r = landlock_allow(ruleset, root, READS);
+    if (r == 0 && folder >= 0)
+        r = landlock_allow(ruleset, folder, MAKES | truncate);
     if (r == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         r = -errno;
     if (r < 0)
@@ -226,11 +225,17 @@ static int drop_calls(const struct eye_drop_opts *opts, struct eye_dropped *drop
 
 int eye_privileges_drop(const struct eye_drop_opts *opts, struct eye_dropped *ret_dropped,
                         struct eye_err *reterr) {
+    AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    AUTO_FD int folder = opts->writes ? open(opts->writes, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
     struct eye_dropped dropped = {0};
     int r;
+    if (root < 0 || (opts->writes && folder < 0))
+        return err_set(reterr, -errno, EYE_FAIL_OTHER, "%s: %s", root < 0 ? "/" : opts->writes,
+                       eye_strerror(-errno));
     drop_bounding();
     if ((r = drop_user(opts, &dropped, reterr)) < 0 || (r = drop_capabilities(&dropped, reterr)) < 0 ||
-        (r = drop_files(opts, &dropped, reterr)) < 0 || (r = drop_calls(opts, &dropped, reterr)) < 0)
+        (r = drop_files(opts, root, folder, &dropped, reterr)) < 0 ||
+        (r = drop_calls(opts, &dropped, reterr)) < 0)
         return r;
     *ret_dropped = dropped;
     return 0;

@@ -194,3 +194,7 @@ struct filter *filter_free(struct filter *filter) {
     free(filter);
     return NULL;
 }
+
+const char *filter_version(void) {
+    return pcap_lib_version();
+}

@@ -36,3 +36,7 @@ const char *eye_link_name(int link, char *buf, size_t size) {
     snprintf(buf, size, "%d", link);
     return buf;
 }
+
+const char *filter_version(void) {
+    return NULL;
+}

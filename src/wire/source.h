@@ -41,5 +41,7 @@ int filter_new(const char *expression, int link, struct filter **ret_filter, str
  */
 int filter_passes(struct filter *filter, const struct eye_packet *packet, struct eye_err *reterr);
 struct filter *filter_free(struct filter *filter);
+/* "libpcap version 1.10.3 ...", or NULL where there is none. */
+const char *filter_version(void);
 
 #endif
