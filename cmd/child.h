@@ -13,7 +13,7 @@
 
 #define CHILD_WAIT_MS  10000
 #define CHILD_TEXT_MAX (16 * 1024) /* what is kept of each stream */
-#define CHILD_ARGS_MAX 12
+#define CHILD_ARGS_MAX 16
 #define CHILD_PIPE     (-1)
 
 /* What a child says: its output, or its events. */

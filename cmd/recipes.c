@@ -10,6 +10,7 @@
 #include <sockeye/addr.h>
 #include <sockeye/tls.h>
 
+#include "recipes.h"
 #include "step.h"
 
 #define FILE_BYTES (8 * 1024 * 1024)
@@ -431,6 +432,9 @@ const struct tour_recipe tour_recipes[] = {
     {23, "a portable selectors API", echo_auto},
     {24, "non-blocking TLS on a loop", tls_many},
     {25, "socketpair as a pipe", pair_dialogue},
+    {33, "IP sniffer", sniff_ip},
+    {34, "TCP sniffer", sniff_tcp},
+    {35, "ARP sniffer", sniff_arp},
     {0, "a relay carries a file between two peers", relay_file},
     {0, NULL, NULL},
 };

@@ -43,6 +43,14 @@ VARYING = [
     (re.compile(r"(?<=[\d\]]:)(?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})\b"), "50000"),
     (re.compile(r"\bin \d+ ms\b"), "in 1 ms"),
     (re.compile(r"\bsha256:[0-9a-f]{64}\b"), "sha256:" + "0123456789abcdef" * 4),
+    # Packets: when they came, and what their senders count from.
+    (re.compile(r"\b\d\d:\d\d:\d\d\.\d{6}\b"), "12:00:00.000000"),
+    (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"), "2026-11-24T12:00:00.000000000Z"),
+    (re.compile(r"\b(echo re(?:quest|ply) id) \d+"), r"\1 1"),
+    (re.compile(r"^(Source Port): (?:3276[89]|327[7-9]\d|32[89]\d\d|3[3-9]\d{3}|[4-6]\d{4})$", re.M),
+     r"\1: 50000"),
+    (re.compile(r"^( *)(Identification|Checksum|Sequence Number|Acknowledgment Number|Time stamp|Echo reply): \d+$",
+                re.M), r"\1\2: 1"),
 ]
 
 UNSHARE = ["unshare", "--map-root-user", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child",
@@ -61,10 +69,24 @@ class Failed(Exception):
 
 # ---- the host ----
 
+def neighbour_commands():
+    """Another host on eth0: a process that holds its network, and ends with ours."""
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep infinity"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    there = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+    ends = (([], "eth0", 1), (there, "eth1", 2))
+    link = ["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1", "netns", str(holder.pid)]
+    return [link] + [[*enter, "ip", *words] for enter, name, number in ends for words in (
+        ["link", "set", name, "addrgenmode", "none", "address", f"02:00:00:00:00:0{number}", "up"],
+        ["address", "add", f"198.51.100.{number}/24", "dev", name])]
+
+
 def become_host(scratch):
     """Inside the new namespaces: gives the host its name, its loopback and its files."""
     commands = [["hostname", HOST], ["ip", "link", "set", "lo", "up"],
-                ["ip", "-6", "address", "add", "fe80::1/64", "dev", "lo", "nodad"]]
+                ["ip", "-6", "address", "add", "fe80::1/64", "dev", "lo", "nodad"],
+                *neighbour_commands()]
     for path, text in FILES.items():
         own = scratch / path.replace("/", "_")
         own.write_text(text)
@@ -298,7 +320,7 @@ def cannot():
     """Why the book's commands cannot be run here, or None."""
     if sys.byteorder != "little":
         return "the book was printed on a little-endian host"
-    if missing := [tool for tool in ("nc", "ip", UNSHARE[0]) if not shutil.which(tool)]:
+    if missing := [tool for tool in ("nc", "ip", "ping", "curl", UNSHARE[0]) if not shutil.which(tool)]:
         return f"{' and '.join(missing)} not installed"
     if subprocess.run([*UNSHARE, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
         return "this host allows no namespaces"

@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -138,19 +139,37 @@ static void raw_beside(struct msghdr *msg, struct eye_packet *packet) {
     }
 }
 
+/* What frames are not wanted: those of a link layer that is not Ethernet's, and on loopback those that are
+ * sent, which come again as received ones. */
+static bool is_passed_over(const struct raw *raw, const struct sockaddr_ll *from) {
+    if (!raw->frames)
+        return false;
+    return (from->sll_hatype != ARPHRD_ETHER && from->sll_hatype != ARPHRD_LOOPBACK) ||
+           (from->sll_hatype == ARPHRD_LOOPBACK && from->sll_pkttype == PACKET_OUTGOING);
+}
+
 static int raw_next(eye_source *source, struct eye_packet *ret_packet, struct eye_err *reterr) {
     struct raw *raw = (struct raw *)source;
     union {
         struct cmsghdr head;
         char room[256];
     } control;
+    struct sockaddr_ll from = {0};
     struct iovec iov = {raw->buffer, sizeof raw->buffer};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    int64_t n = sys_recvmsg(source->fd, &msg);
+    struct msghdr msg;
+    int64_t n;
+    do {
+        msg = (struct msghdr){.msg_name = raw->frames ? &from : NULL,
+                              .msg_namelen = raw->frames ? sizeof from : 0,
+                              .msg_iov = &iov,
+                              .msg_iovlen = 1,
+                              .msg_control = &control,
+                              .msg_controllen = sizeof control};
+        n = sys_recvmsg(source->fd, &msg);
+    } while (n >= 0 && is_passed_over(raw, &from));
     if (n == -EAGAIN)
         return -EAGAIN;
-    if (n == -ENETDOWN && raw->frames && if_nametoindex(raw->name) == 0 && strcmp(raw->name, "any") != 0)
+    if (n == -ENETDOWN && raw->frames && strcmp(raw->name, "any") != 0 && if_nametoindex(raw->name) == 0)
         return err_set(reterr, -ENODEV, EYE_FAIL_OTHER, "%s: the interface disappeared", raw->name);
     if (n < 0)
         return err_set(reterr, (int)n, EYE_FAIL_OTHER, "%s: %s", raw->name, eye_strerror((int)n));

@@ -92,7 +92,8 @@ def test_any_names_the_interface(sniff, netns):
     line = sniff("-t", "none", "-c", "1", "icmp")
     do(netns[0], "ping", "-c", "1", netns[1].ip4)
     assert line.wait() == 0
-    assert line.stdout.decode().startswith(f"{netns[0].interface} Out ICMP {netns[0].ip4} > {netns[1].ip4} echo request")
+    a, b = netns
+    assert line.stdout.decode().startswith(f"{a.interface} Out ICMP {a.ip4} > {b.ip4} echo request")
 
 
 def test_an_interface_that_disappears(sniff, netns):

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import stat
+import subprocess
 
 import pytest
 
@@ -384,3 +385,37 @@ def test_a_dialogue_that_the_other_side_ends(run_example):
     assert (status, err) == (1, "broken pipe\n") or out.endswith("the command exited with 3\n")
     assert out.startswith("Hi! Child! 1\nHi! Child! 1\n")
     assert run_example("25-dialogue", "exce:cat")[0] == 1
+
+
+# ---- rows 33 to 35: packets ----
+
+def on(host, *words):
+    subprocess.run([*host.enter, *words], check=True, stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def test_ip_sniffer(start, netns):
+    sniffer = start(*netns[0].enter, FOLDER / "33-ip-sniffer", "ip:icmp")
+    sniffer.wait_stdout("listening on ip:icmp\n")
+    on(netns[0], "ping", "-c", "3", "-i", "0.01", "127.0.0.1")
+    sniffer.wait_stdout(r"\n(?:ICMP: 127\.0\.0\.1 -> 127\.0\.0\.1\n){6}")
+
+
+def test_tcp_sniffer(start, netns):
+    sniffer = start(*netns[0].enter, FOLDER / "34-tcp-sniffer", "packet:lo", "tcp dst port 8000")
+    sniffer.wait_stdout("listening on packet:lo\n")
+    server = start(*netns[0].enter, "python3", "-u", "-m", "http.server", "8000")
+    server.wait_stdout("Serving HTTP")
+    on(netns[0], "curl", "-s", "-o", "/dev/null", "http://127.0.0.1:8000/")
+    sniffer.wait_stdout(r"- TCP_HEADER -+\nSource Port: \d+\nDestination Port: 8000\n(?:.*\n)*PSH: 8\nACK: 16\n"
+                        r"(?:.*\n)*Checksum is: unfinished.*\n(?:.*\n)*-+ DATA -+\nGET / HTTP/1\.1\\r\\n")
+
+
+def test_arp_sniffer(start, netns):
+    a, b = netns
+    sniffer = start(*a.enter, FOLDER / "35-arp-sniffer", f"packet:{a.interface}")
+    sniffer.wait_stdout("listening on ")
+    on(a, "ip", "neighbour", "flush", "dev", a.interface)
+    on(a, "ping", "-c", "1", b.ip4)
+    sniffer.wait_stdout(rf"- ETHERNET_FRAME -+\nDest MAC: (?:.*\n)+-+ ARP_HEADER -+\n(?:.*\n)*Opcode: 1\n(?:.*\n)*"
+                        rf"Dest IP: {re.escape(b.ip4)}\n")
+    sniffer.wait_stdout(rf"Opcode: 2\n.*\nSource IP: {re.escape(b.ip4)}\n")

@@ -1,0 +1,11 @@
+/* recipes.h: recipes that stand in files of their own. */
+#ifndef CMD_RECIPES_H
+#define CMD_RECIPES_H
+
+#include "tour.h"
+
+enum tour_mark sniff_ip(struct tour_step *step);
+enum tour_mark sniff_tcp(struct tour_step *step);
+enum tour_mark sniff_arp(struct tour_step *step);
+
+#endif
