@@ -53,8 +53,8 @@ uint16_t load_sink_port(const struct load *load);
  * sent, -ETIMEDOUT where none came for ten seconds. */
 int load_connect(struct load *load, const struct sockaddr *to, socklen_t to_len);
 
-/* Loads the server for the duration, and then awaits what is under way. May be called again. Returns 0 or
- * -errno. */
+/* Loads the server for the duration, or until it has given something, and then awaits what is under way. May
+ * be called again. Returns 0 or -errno; -ETIMEDOUT where nothing came for ten seconds. */
 int load_run(struct load *load, struct load_result *ret_result);
 
 /* Closes its connections and frees it. Returns NULL. */

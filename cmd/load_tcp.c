@@ -112,7 +112,7 @@ int load_echo_connect(struct load *load) {
     return 0;
 }
 
-/* Handles events until the deadline, and then until nothing is under way. */
+/* Handles events until the deadline and until something has come, and then until nothing is under way. */
 static int handle(struct load *load, int64_t deadline_ns, int (*go_on)(struct load *, struct load_conn *)) {
     struct epoll_event events[EVENTS];
     while (load->running || load->busy > 0) {
@@ -121,7 +121,7 @@ static int handle(struct load *load, int64_t deadline_ns, int (*go_on)(struct lo
             return -errno;
         if (n == 0)
             return -ETIMEDOUT;
-        if (load_now() >= deadline_ns)
+        if (load_now() >= deadline_ns && load->units > 0)
             load->running = false;
         for (int i = 0; i < n; i++) {
             int r = go_on(load, events[i].data.ptr);
@@ -157,7 +157,7 @@ static int answer_await(const struct load *load, int fd) {
 
 /* All connect and send, then all await: on loopback connect(2) does not wait. */
 int load_connect_run(struct load *load, int64_t deadline_ns) {
-    for (uint64_t turn = 0; load_now() < deadline_ns; turn++) {
+    for (uint64_t turn = 0; turn == 0 || load_now() < deadline_ns; turn++) {
         for (size_t i = 0; i < load->how.connections; i++) {
             struct load_conn *conn = &load->conns[i];
             conn->sent_ns = load_now();

@@ -92,11 +92,17 @@ static int64_t datagrams_recv(const struct load *load, int fd) {
     return count;
 }
 
+/* Until the deadline, and a while longer where nothing has come back. */
+static bool goes_on(const struct load *load, int64_t deadline_ns) {
+    int64_t late_ns = load_now() - deadline_ns;
+    return late_ns < (load->units > 0 ? 0 : LOAD_WAIT_MS * INT64_C(1000000));
+}
+
 int load_datagram_run(struct load *load, int64_t deadline_ns) {
     int fd = load->conns[0].fd;
     size_t under_way = 0, batch = batch_of(&load->how);
     while (load->running || under_way > 0) {
-        load->running = load->running && load_now() < deadline_ns;
+        load->running = load->running && goes_on(load, deadline_ns);
         int64_t sent = 0, got;
         if (load->running && under_way + batch <= load->how.window)
             sent = datagrams_send(load, fd, batch);
@@ -118,5 +124,5 @@ int load_datagram_run(struct load *load, int64_t deadline_ns) {
             under_way = 0;
         }
     }
-    return 0;
+    return load->units > 0 ? 0 : -ETIMEDOUT;
 }
