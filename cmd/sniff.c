@@ -415,7 +415,7 @@ ROW(write, "write", 'w', OPTION_STRING, "FILE|-",
 ROW(count, "count", 'c', OPTION_INTEGER, "N", "end after so many packets");
 ROW(duration_ns, "duration", 0, OPTION_DURATION, "DURATION", "end after so long");
 ROW(snaplen, "snaplen", 's', OPTION_INTEGER, "BYTES", "take so much of each packet; 262144 unless said");
-ROW(buffer_bytes, "buffer", 'B', OPTION_SIZE, "SIZE",
+ROW(buffer_bytes, "buffer", 0, OPTION_SIZE, "SIZE",
     "the kernel's buffer for packets that were not yet read; 2 MiB unless said");
 ROW(promiscuous, "promiscuous", 0, OPTION_FLAG, NULL, "take what is for other hosts too");
 ROW(user, "user", 0, OPTION_STRING, "USER",
@@ -428,18 +428,17 @@ ROW(link, "link", 'e', OPTION_FLAG, NULL, "show the link layer's addresses too")
 ROW(hex, "hex", 'x', OPTION_FLAG, NULL, "dump each packet in hexadecimal, without its link header unless -e");
 ROW(hex_ascii, "hex-ascii", 'X', OPTION_FLAG, NULL, "dump it in hexadecimal and as text");
 ROW(ascii, "ascii", 'A', OPTION_FLAG, NULL, "dump it as text");
-ROW(time, "time", 't', OPTION_CHOICE, "clock|date|utc|unix|delta|none",
+ROW(time, "time", 0, OPTION_CHOICE, "clock|date|utc|unix|delta|none",
     "how a line tells the time; clock unless said, delta is the time since the line before",
     .choices = time_names);
 ROW(resolve, "resolve", 0, OPTION_FLAG, NULL, "look up the names of addresses");
 ROW(numeric, "numeric", 'n', OPTION_FLAG, NULL, "look up no names, as it is unless --resolve is said");
 ROW(verify, "verify", 0, OPTION_FLAG, NULL, "check the checksums of TCP, UDP, ICMP and the like too");
 ROW(lines, "line-buffered", 'l', OPTION_FLAG, NULL, "write after every packet, into a pipe too");
-ROW(rotate_bytes, "rotate-size", 'C', OPTION_SIZE, "SIZE",
-    "with -w: begin another file before one is larger");
-ROW(rotate_ns, "rotate-every", 'G', OPTION_DURATION, "DURATION",
+ROW(rotate_bytes, "rotate-size", 0, OPTION_SIZE, "SIZE", "with -w: begin another file before one is larger");
+ROW(rotate_ns, "rotate-every", 0, OPTION_DURATION, "DURATION",
     "with -w: begin another file when a packet is so much later than the first in it");
-ROW(keep, "rotate-keep", 'W', OPTION_INTEGER, "N", "with rotation: remove the oldest files beyond so many");
+ROW(keep, "rotate-keep", 0, OPTION_INTEGER, "N", "with rotation: remove the oldest files beyond so many");
 
 const struct command sniff_command = {
     .name = "sniff",

@@ -133,7 +133,7 @@ def test_a_filter_over_several_link_types(sniff):
 
 
 def test_a_pipe_is_read_as_it_comes(start, sockeye):
-    process = start(sockeye, "sniff", "-r", "-", "-t", "none")
+    process = start(sockeye, "sniff", "-r", "-", "--time", "none")
     whole = pcap(SYN, SYN)
     half = len(pcap(SYN)) + 20
     process.send(whole[:10])
@@ -207,18 +207,18 @@ def test_a_filter_that_does_not_parse_shows_its_place(sniff, words, place):
 # ---- what is shown ----
 
 def test_a_line(sniff):
-    assert lines_of(sniff(pcap(SYN), "-t", "none")) == [LINE]
-    assert lines_of(sniff(pcap(SYN), "-t", "unix")) == [f"{SECOND}.000000 {LINE}"]
-    assert lines_of(sniff(pcap(SYN), "-t", "utc")) == [f"2023-11-14T22:13:20.000000Z {LINE}"]
+    assert lines_of(sniff(pcap(SYN), "--time", "none")) == [LINE]
+    assert lines_of(sniff(pcap(SYN), "--time", "unix")) == [f"{SECOND}.000000 {LINE}"]
+    assert lines_of(sniff(pcap(SYN), "--time", "utc")) == [f"2023-11-14T22:13:20.000000Z {LINE}"]
     zone = {"TZ": "XYZ-3"}
-    assert lines_of(sniff(pcap(SYN), "-t", "date", env=zone)) == [f"2023-11-15 01:13:20.000000 {LINE}"]
+    assert lines_of(sniff(pcap(SYN), "--time", "date", env=zone)) == [f"2023-11-15 01:13:20.000000 {LINE}"]
     assert lines_of(sniff(pcap(SYN), env=zone)) == [f"01:13:20.000000 {LINE}"]
-    delta = lines_of(sniff(pcap((5, SYN, len(SYN)), (300_005, SYN, len(SYN))), "-t", "delta"))
+    delta = lines_of(sniff(pcap((5, SYN, len(SYN)), (300_005, SYN, len(SYN))), "--time", "delta"))
     assert delta == [f"+0.000000 {LINE}", f"+0.300000 {LINE}"]
 
 
 def test_link_addresses_are_shown_when_asked_for(sniff):
-    assert lines_of(sniff(pcap(SYN), "-e", "-t", "none")) == [f"02:00:00:00:00:01 > 02:00:00:00:00:02 {LINE}"]
+    assert lines_of(sniff(pcap(SYN), "-e", "--time", "none")) == [f"02:00:00:00:00:01 > 02:00:00:00:00:02 {LINE}"]
 
 
 def test_the_blocks(sniff):

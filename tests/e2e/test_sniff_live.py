@@ -37,7 +37,7 @@ def objects(process):
 
 @pytest.mark.parametrize("engine_name", ["epoll", "select"])
 def test_three_pings_on_loopback_are_six_packets(sniff, netns, engine_name):
-    process = sniff("-i", "lo", "-c", "6", "-t", "none", "--engine", engine_name, "icmp")
+    process = sniff("-i", "lo", "-c", "6", "--time", "none", "--engine", engine_name, "icmp")
     do(netns[0], "ping", "-c", "3", "-i", "0.01", "127.0.0.1")
     assert process.wait() == 0, process
     lines = [line.partition(" id ")[0] for line in process.stdout.decode().splitlines()]
@@ -89,7 +89,7 @@ def test_any_names_the_interface(sniff, netns):
     assert frame["frame"]["link"] == "sll2"
     assert frame["sll"]["ifindex"] == 1
     assert frame["icmp6"]["type"] == 128
-    line = sniff("-t", "none", "-c", "1", "icmp")
+    line = sniff("--time", "none", "-c", "1", "icmp")
     do(netns[0], "ping", "-c", "1", netns[1].ip4)
     assert line.wait() == 0
     a, b = netns
