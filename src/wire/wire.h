@@ -115,6 +115,16 @@ static inline void wire_item(struct wire *w, unsigned row, unsigned depth, uint3
     w->layer->item_count++;
 }
 
+/* Takes a number of 1, 2 or 4 bytes from a view and adds it. */
+static inline void wire_read(struct wire *w, struct view *view, unsigned row, unsigned depth, uint32_t size) {
+    const uint8_t *bytes = view_bytes(view, size);
+    if (bytes)
+        wire_item(w, row, depth, view->pos - size, size,
+                  size == 1   ? *bytes
+                  : size == 2 ? be16(bytes)
+                              : be32(bytes));
+}
+
 /* A number that ends where the view stands and is size bytes long. */
 static inline void wire_num(struct wire *w, unsigned row, unsigned depth, uint32_t size, uint64_t num) {
     wire_item(w, row, depth, w->view.pos - size, size, num);

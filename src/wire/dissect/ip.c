@@ -73,7 +73,7 @@ static const struct wire_row rows[] = {
 };
 
 static void option_route(struct wire *w, struct view *option) {
-    wire_item(w, IP_OPTION_POINTER, 2, option->pos, 1, view_u8(option));
+    wire_read(w, option, IP_OPTION_POINTER, 2, 1);
     wire_item(w, IP_OPTION_ROUTE, 2, option->pos, view_left(option), 0);
     for (; view_left(option) >= 4; view_bytes(option, 4))
         wire_item(w, IP_OPTION_ADDRESS, 3, option->pos, 4, 0);
@@ -85,7 +85,7 @@ static void option_body(struct wire *w, uint8_t type, struct view *option) {
     if (is_route && view_left(option) >= 1)
         option_route(w, option);
     else if (type == OPTION_RA && view_left(option) == 2)
-        wire_item(w, IP_OPTION_VALUE, 2, option->pos, 2, view_be16(option));
+        wire_read(w, option, IP_OPTION_VALUE, 2, 2);
     else if (view_left(option) > 0)
         wire_item(w, IP_OPTION_DATA, 2, option->pos, view_left(option), 0);
 }

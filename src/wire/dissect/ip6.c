@@ -98,9 +98,9 @@ static const struct wire_row rows[] = {
 static void option_value(struct wire *w, uint8_t type, struct view *value) {
     uint32_t size = view_left(value);
     if (type == OPTION_ROUTER_ALERT && size == 2)
-        wire_item(w, IP6_OPTION_VALUE, 5, value->pos, 2, view_be16(value));
+        wire_read(w, value, IP6_OPTION_VALUE, 5, 2);
     else if (type == OPTION_JUMBO && size == 4)
-        wire_item(w, IP6_OPTION_VALUE, 5, value->pos, 4, view_be32(value));
+        wire_read(w, value, IP6_OPTION_VALUE, 5, 4);
     else if (type != OPTION_PADN && size > 0)
         wire_item(w, IP6_OPTION_DATA, 5, value->pos, size, 0);
 }

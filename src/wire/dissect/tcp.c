@@ -110,8 +110,8 @@ static void sack_blocks(struct wire *w, struct view *body) {
     wire_item(w, TCP_OPTION_BLOCKS, 2, body->pos, view_left(body), 0);
     while (view_left(body) >= 8) {
         wire_item(w, TCP_OPTION_BLOCK, 3, body->pos, 8, 0);
-        wire_item(w, TCP_OPTION_LEFT, 4, body->pos, 4, view_be32(body));
-        wire_item(w, TCP_OPTION_RIGHT, 4, body->pos, 4, view_be32(body));
+        wire_read(w, body, TCP_OPTION_LEFT, 4, 4);
+        wire_read(w, body, TCP_OPTION_RIGHT, 4, 4);
     }
 }
 
@@ -120,12 +120,12 @@ static void option_body(struct wire *w, uint8_t kind, struct view *body) {
     uint32_t off = body->pos, size = view_left(body);
 
     if (kind == KIND_TIMESTAMPS && size == 8) {
-        wire_item(w, TCP_OPTION_TSVAL, 2, off, 4, view_be32(body));
-        wire_item(w, TCP_OPTION_TSECR, 2, off + 4, 4, view_be32(body));
+        wire_read(w, body, TCP_OPTION_TSVAL, 2, 4);
+        wire_read(w, body, TCP_OPTION_TSECR, 2, 4);
     } else if (kind == KIND_MSS && size == 2) {
-        wire_item(w, TCP_OPTION_MSS, 2, off, 2, view_be16(body));
+        wire_read(w, body, TCP_OPTION_MSS, 2, 2);
     } else if (kind == KIND_WSCALE && size == 1) {
-        wire_item(w, TCP_OPTION_SHIFT, 2, off, 1, view_u8(body));
+        wire_read(w, body, TCP_OPTION_SHIFT, 2, 1);
     } else if (kind == KIND_SACK && size % 8 == 0) {
         sack_blocks(w, body);
     } else if (kind == KIND_USER_TIMEOUT && size == 2) {
@@ -135,7 +135,7 @@ static void option_body(struct wire *w, uint8_t kind, struct view *body) {
     } else if (kind == KIND_FAST_OPEN) {
         wire_item(w, TCP_OPTION_COOKIE, 2, off, size, 0);
     } else if ((kind == KIND_EXPERIMENT_1 || kind == KIND_EXPERIMENT_2) && size >= 2) {
-        wire_item(w, TCP_OPTION_EXID, 2, off, 2, view_be16(body));
+        wire_read(w, body, TCP_OPTION_EXID, 2, 2);
         wire_item(w, TCP_OPTION_DATA, 2, off + 2, size - 2, 0);
     } else if (size > 0) {
         if (kind == KIND_MPTCP)

@@ -197,8 +197,8 @@ static void record(struct wire *w, struct hello *hello) {
     wire_item(w, TLS_VERSION, 2, off + 1, 2, version);
     wire_item(w, TLS_LEN, 2, off + 3, 2, len);
     if (type == ALERT && len == 2 && view_left(&body) == 2) {
-        wire_item(w, TLS_LEVEL, 2, body.pos, 1, view_u8(&body));
-        wire_item(w, TLS_DESCRIPTION, 2, body.pos, 1, view_u8(&body));
+        wire_read(w, &body, TLS_LEVEL, 2, 1);
+        wire_read(w, &body, TLS_DESCRIPTION, 2, 1);
     } else if (type == HANDSHAKE) {
         handshake(w, &body, hello);
     }
