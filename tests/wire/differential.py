@@ -104,8 +104,8 @@ FIELDS = {
               ("retrans_timer", "icmpv6.nd.ra.retrans_timer", number),
               ("router", "icmpv6.nd.na.flag.r", boolean), ("solicited", "icmpv6.nd.na.flag.s", boolean),
               ("override", "icmpv6.nd.na.flag.o", boolean),
-              ("target", "icmpv6.nd.ns.target_address icmpv6.nd.na.target_address icmpv6.rd.na.target_address icmpv6.nd.rd.target_address",
-               address),
+              ("target", "icmpv6.nd.ns.target_address icmpv6.nd.na.target_address "
+               "icmpv6.nd.rd.target_address", address),
               ("destination", "icmpv6.rd.na.destination_address", address),
               ("options.type", "icmpv6.opt.type", number), ("options.prefix", "icmpv6.opt.prefix", address),
               ("options.prefix_len", "icmpv6.opt.prefix.length", number),
@@ -229,41 +229,44 @@ def pairs(ours, theirs):
 
 
 def differences(number_, ours, theirs, whole):
-    """Yields (how many fields were compared, None) and (0, a difference)."""
+    """Yields how many values of a field were compared, its name ("" for a whole header), and what differs, or
+    None."""
     our_list, their_list = list(our_layers(ours)), list(their_layers(theirs))
     seen = sorted({name for name, _ in their_list} - {name for name, _ in our_list})
     if whole and seen:
-        yield 0, f"packet {number_}: tshark sees {', '.join(seen)}"
+        yield 0, "", f"packet {number_}: tshark sees {', '.join(seen)}"
     for name, layer, protos in pairs(our_list, their_list):
         for path, names, read in FIELDS[name]:
-            mine = [value for way in path.split() for value in values_at(layer, way.split(".")) if value not in (None, "")]
-            mine = [seconds(value) for value in mine] if read is seconds else mine
+            mine = [value for way in path.split() for value in values_at(layer, way.split("."))]
+            mine = [seconds(value) if read is seconds else value for value in mine if value not in (None, "")]
             their = [read(show) for proto in protos for show in their_values(proto, names)]
             their = [value for value in their if value is not None]
             if not mine and (not their or read is sum_is_good):  # we verify only what is whole
                 continue
-            if mine != their and (whole or (mine and their)):
-                yield 0, f"packet {number_}: {name}.{path} is {mine}, tshark has {their} in {names}"
-            yield max(len(mine), len(their)), None
+            text = f"packet {number_}: {name}.{path} is {mine}, tshark has {their} in {names}"
+            yield max(len(mine), len(their)), f"{name}.{path}", text if mine != their and (
+                whole or (mine and their)) else None
 
 
 def compare(path, sockeye):
-    """The number of fields that were compared, and a list of what differs."""
+    """The number of values that were compared, and what differs: triples of packet, field and words."""
     lines = subprocess.run([sockeye, "sniff", "--json", "--verify", "--quiet", "-r", path], check=True,
                            stdout=subprocess.PIPE).stdout
-    pdml = subprocess.run([*TSHARK, "-r", path], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    with open(path, "rb") as file:  # by standard input: tshark may have given up the right to open it
+        pdml = subprocess.run([*TSHARK, "-r", "-"], check=True, stdin=file, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL).stdout
     ours = [json.loads(line) for line in lines.splitlines()]
     theirs = ElementTree.fromstring(pdml).findall("packet")
     count, wrong = 0, []
     if len(ours) != len(theirs):
-        wrong.append(f"{len(ours)} packets, tshark has {len(theirs)}")
+        wrong.append((0, "", f"{len(ours)} packets, tshark has {len(theirs)}"))
     for number_, (packet, element) in enumerate(zip(ours, theirs), 1):
         broken = "malformed" in packet or "truncated" in packet or any(
             proto.get("name") == "_ws.malformed" for proto in element.iter("proto"))
-        for compared, difference in differences(number_, packet, element, not broken):
+        for compared, field, text in differences(number_, packet, element, not broken):
             count += compared
-            if difference:
-                wrong.append(difference)
+            if text:
+                wrong.append((number_, field, text))
     return count, wrong
 
 
@@ -272,8 +275,8 @@ def main(paths):
     for path in paths:
         count, wrong = compare(path, os.environ["SOCKEYE"])
         print(f"{pathlib.Path(path).name}: {count} fields compared, {len(wrong)} differ")
-        for line in wrong:
-            print(f"    {line}")
+        for _, _, text in wrong:
+            print(f"    {text}")
         failed = failed or bool(wrong)
     return failed
 

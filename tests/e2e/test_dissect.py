@@ -1,0 +1,94 @@
+"""Dissectors, by the golden captures of tests/wire: what was written down for each packet, and what tshark,
+which others wrote, says of it field by field. differential.py takes any other capture file too."""
+
+import json
+import pathlib
+import random
+import shutil
+import struct
+import sys
+
+import pytest
+
+WIRE = pathlib.Path(__file__).resolve().parents[1] / "wire"
+sys.path.insert(0, str(WIRE))
+
+import differential  # noqa: E402
+import golden  # noqa: E402
+
+# Where tshark says something else, and why we do not.
+KNOWN = {
+    ("dns", 8, "dns.questions.name"): "a dot in a label and bytes beyond ASCII stand as RFC 1035 writes them",
+    ("ip-options", 3, "ip.dst"): "the header's own destination, not the route's last",
+    ("malformed", 11, "ip.len"): "the field as it is on the wire, 0, not what it would be",
+    ("quic", 5, ""): "a short header tells an onlooker nothing",
+    ("tcp", 8, "tcp.options.kind"): "MPTCP has a kind too",
+}
+
+
+@pytest.mark.parametrize("name, capture, flags", golden.ROWS, ids=[row[0] for row in golden.ROWS])
+def test_golden(name, capture, flags, run_sockeye):
+    result = run_sockeye("sniff", "--quiet", *flags, "-r", WIRE / "captures" / capture)
+    assert (result.status, result.err) == (0, "")
+    got, want = result.out.splitlines(), golden.expected(name).splitlines()
+    for number, (mine, theirs) in enumerate(zip(got, want), 1):
+        assert json.loads(mine) == json.loads(theirs), f"packet {number}"
+    assert got == want
+
+
+def test_captures_are_as_their_script_makes_them():
+    pytest.importorskip("scapy")
+    import make_captures  # here, since scapy takes its time
+    for name, link, packets in make_captures.CAPTURES:
+        assert (WIRE / "captures" / f"{name}.pcap").read_bytes() == make_captures.pcap(link, packets), name
+
+
+def records(path):
+    """The packets of a file of make_captures.py."""
+    data = path.read_bytes()
+    at = 24
+    while at < len(data):
+        size = struct.unpack_from("<I", data, at + 8)[0]
+        yield data[at:at + 16 + size]
+        at += 16 + size
+
+
+def test_agrees_with_tshark(sockeye, tmp_path):
+    if not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    count, wrong = 0, []
+    by_link = {}
+    for path in golden.CAPTURES:
+        by_link.setdefault(path.read_bytes()[:24], []).append(path)
+    for header, paths in by_link.items():  # a file for each link type: tshark takes a second to start
+        places = [(path.stem, number) for path in paths for number, _ in enumerate(records(path), 1)]
+        merged = tmp_path / "merged.pcap"
+        merged.write_bytes(header + b"".join(record for path in paths for record in records(path)))
+        compared, differences = differential.compare(merged, sockeye)
+        count += compared
+        wrong += [(*places[number - 1], field, text) for number, field, text in differences]
+    assert {row[:3] for row in wrong} == set(KNOWN), wrong
+    assert count > 3000
+
+
+def test_bytes_at_random(run_sockeye, tmp_path):
+    """Golden packets with bytes changed at random: each frame gives a line of JSON, whatever it holds."""
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    for path in golden.CAPTURES[rng.randrange(4)::4]:
+        out = [path.read_bytes()[:24]]
+        for record in records(path):
+            for _ in range(40):
+                changed = bytearray(record)
+                for _ in range(rng.randrange(1, 6)):
+                    changed[rng.randrange(16, len(changed))] = rng.randrange(256)
+                out.append(bytes(changed))
+        mutated = tmp_path / path.name
+        mutated.write_bytes(b"".join(out))
+    for path in sorted(tmp_path.glob("*.pcap")):
+        result = run_sockeye("sniff", "--json", "--quiet", "--verify", "-r", path)
+        assert (result.status, result.err) == (0, ""), f"seed {seed}, {path.name}: {result.err}"
+        lines = result.out.splitlines()
+        assert len(lines) == 40 * len(list(records(WIRE / "captures" / path.name))), f"seed {seed}, {path.name}"
+        for number, line in enumerate(lines, 1):
+            assert json.loads(line)["frame"]["number"] == number, f"seed {seed}, {path.name}"
