@@ -7,7 +7,8 @@
 
 #define NAMES_MAX 64
 
-const char *const engine_choices[] = {"auto", "select", "poll", "epoll", "kqueue", "io_uring", NULL};
+const char *const engine_choices[] = {"auto",  "thread", "select",   "poll",
+                                      "epoll", "kqueue", "io_uring", NULL};
 
 const struct common common_defaults = COMMON_DEFAULTS;
 
@@ -41,7 +42,7 @@ const struct option_row option_events = {"events",
 const struct option_row option_engine = {"engine",
                                          0,
                                          OPTION_STRING,
-                                         "auto|select|poll|epoll|kqueue|io_uring",
+                                         "auto|thread|select|poll|epoll|kqueue|io_uring",
                                          "how the kernel is asked what is ready; auto unless said",
                                          .offset = offsetof(struct common, engine),
                                          .choices = engine_choices};

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <sockeye/addr.h>
+#include <sockeye/loop.h>
 #include <sockeye/tls.h>
 
 #include "recipes.h"
@@ -300,6 +301,16 @@ static enum tour_mark echo_epoll(struct tour_step *step) {
     return echo_engine(step, "epoll");
 }
 
+/* Where this system has none, the command ends and says so. */
+static enum tour_mark echo_kqueue(struct tour_step *step) {
+    const struct eye_loop_opts opts = {.engine = "kqueue"};
+    eye_loop *loop;
+    if (eye_loop_new(&opts, &loop, NULL) < 0)
+        return step_shown(step, 8, WANTS("kqueue"), SOCKEYE("echo", "tcp:127.0.0.1:0", "--engine", "kqueue"));
+    eye_loop_free(loop);
+    return echo_engine(step, "kqueue");
+}
+
 static enum tour_mark echo_auto(struct tour_step *step) {
     return echo_engine(step, "auto");
 }
@@ -429,6 +440,7 @@ const struct tour_recipe tour_recipes[] = {
     {19, "asynchronous TCP by select", echo_select},
     {20, "asynchronous TCP by poll", echo_poll},
     {21, "asynchronous TCP by epoll", echo_epoll},
+    {22, "asynchronous TCP by kqueue", echo_kqueue},
     {23, "a portable selectors API", echo_auto},
     {24, "non-blocking TLS on a loop", tls_many},
     {25, "socketpair as a pipe", pair_dialogue},

@@ -51,6 +51,7 @@ VARYING = [
      r"\1: 50000"),
     (re.compile(r"^( *)(Identification|Checksum|Sequence Number|Acknowledgment Number|Time stamp|Echo reply): \d+$",
                 re.M), r"\1\2: 1"),
+    (re.compile(r"(?<=\()io_uring(?=\)$)|(?<= by )io_uring$", re.M), "epoll"),  # what auto is
 ]
 
 UNSHARE = ["unshare", "--map-root-user", "--net", "--uts", "--mount", "--pid", "--fork", "--kill-child",

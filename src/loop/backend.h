@@ -39,7 +39,8 @@ struct backend {
     void (*let_go)(eye_loop *loop, void *held);
 };
 
-extern const struct backend backend_epoll, backend_io_uring, backend_kqueue, backend_poll, backend_select;
+extern const struct backend backend_epoll, backend_io_uring, backend_kqueue, backend_poll, backend_select,
+    backend_thread;
 
 /* Every backend, in the order in which `auto` tries them, ended by NULL. */
 extern const struct backend *const backends[];

@@ -85,3 +85,14 @@ const struct backend backend_poll = {
     .forget = poll_forget,
     .wait = poll_wait_for,
 };
+
+/* The engine `thread` gives each peer a thread and a loop of its own, and these are small poll loops. */
+const struct backend backend_thread = {
+    .name = "thread",
+    .since = "Linux 2.6",
+    .open = poll_open,
+    .close = poll_close,
+    .set = poll_set,
+    .forget = poll_forget,
+    .wait = poll_wait_for,
+};

@@ -15,8 +15,13 @@ const struct backend backend_io_uring = {
     .name = "io_uring", .since = "Linux 5.11", .missing = "left out when this was built (liburing)"};
 #endif
 
-const struct backend *const backends[] = {&backend_io_uring, &backend_epoll,  &backend_kqueue,
-                                          &backend_poll,     &backend_select, NULL};
+const struct backend *const backends[] = {&backend_io_uring,
+                                          &backend_epoll,
+                                          &backend_kqueue,
+                                          &backend_poll,
+                                          &backend_select,
+                                          &backend_thread,
+                                          NULL};
 
 const char *eye_engine_name(size_t index) {
     return index < ARRAY_LEN(backends) - 1 ? backends[index]->name : NULL;

@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-ENGINES = ["io_uring", "epoll", "kqueue", "poll", "select"]
+ENGINES = ["io_uring", "epoll", "kqueue", "poll", "select", "thread"]
 
 
 def rows_of(result):

@@ -277,7 +277,7 @@ def test_v6only_refuses_ipv4(example, peers):
 def test_engines_are_listed(run_example):
     status, out, err = run_example("21-engines")
     assert (status, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == ["epoll", "poll", "select"]
+    assert {"epoll", "poll", "select"} <= set(out.split()) and "kqueue" not in out
 
 
 def test_an_engine_that_is_not_there(run_example):
