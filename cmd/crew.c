@@ -69,6 +69,7 @@ static void *part_main(void *user) {
 
 /* With all signals blocked: they are the main thread's. Returns the exit status of its start. */
 static int part_begin(struct part *part) {
+    pthread_attr_t attr;
     sigset_t all, old;
     int r;
 
@@ -77,9 +78,13 @@ static int part_begin(struct part *part) {
         part->ended = true;
         return report_code(-errno, "--threads");
     }
+    pthread_attr_init(&attr);
+    if (part->crew->each)
+        pthread_attr_setstacksize(&attr, PEER_STACK_BYTES);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    r = pthread_create(&part->thread, NULL, part_main, part);
+    r = pthread_create(&part->thread, &attr, part_main, part);
+    pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (r != 0) {
         close(part->ask_fd);
@@ -94,6 +99,14 @@ static int part_begin(struct part *part) {
 
 /* ---- on the main thread ---- */
 
+static void part_join(struct part *part) {
+    if (part->ask_fd < 0)
+        return;
+    pthread_join(part->thread, NULL);
+    close(part->ask_fd);
+    part->ask_fd = -1;
+}
+
 static void crew_stop(struct run *run, int64_t grace_ns) {
     struct crew *crew = eye_container_of(run, struct crew, run);
     if (crew->stopping)
@@ -106,6 +119,46 @@ static void crew_stop(struct run *run, int64_t grace_ns) {
     part_stop(&crew->parts[0], grace_ns);
 }
 
+/* Begins parts until one waits for the next peer, or there are as many as may be. One that cannot be begun is
+ * tried again with the next news. */
+static void crew_grow(struct crew *crew) {
+    while (crew->each && !crew->stopping && crew->begun < crew->count &&
+           __atomic_load_n(&crew->busy, __ATOMIC_ACQUIRE) >= crew->begun) {
+        struct part *part = &crew->parts[crew->begun];
+        *part = (struct part){.crew = crew, .index = crew->begun, .ask_fd = -1};
+        if (part_begin(part)) {
+            part_join(part);
+            return;
+        }
+        __atomic_store_n(&crew->begun, crew->begun + 1, __ATOMIC_RELEASE);
+    }
+}
+
+/* On any thread: counts who has a peer. */
+static void crew_event(void *user, const struct eye_event *event) {
+    struct crew *crew = user;
+    const struct eye_observer *events = &crew->run.events.observer;
+    if (crew->each && event->kind == EYE_EVENT_CONNECTED && event->side == EYE_FROM &&
+        __atomic_add_fetch(&crew->busy, 1, __ATOMIC_ACQ_REL) >=
+            __atomic_load_n(&crew->begun, __ATOMIC_ACQUIRE))
+        eventfd_write(crew->news_fd, 1);
+    if (crew->each && event->kind == EYE_EVENT_CLOSED) {
+        __atomic_sub_fetch(&crew->busy, 1, __ATOMIC_ACQ_REL);
+        eventfd_write(crew->news_fd, 1); /* there may be descriptors for one that could not be begun */
+    }
+    events->event(events->user, event);
+}
+
+void crew_bound(struct crew *crew, const struct eye_endpoint *endpoint) {
+    if (crew->each && endpoint->peers_max > 0 && (size_t)endpoint->peers_max < crew->count)
+        crew->count = (size_t)endpoint->peers_max;
+}
+
+void crew_divide(const struct crew *crew, struct eye_endpoint *endpoint) {
+    if (crew->each && crew->count > 1)
+        endpoint->peers_max = (int64_t)crew->count;
+}
+
 /* A part has ended, or has left an event to be written. */
 static void news_done(eye_op *op, int64_t result) {
     struct crew *crew = eye_container_of(op, struct crew, news_op);
@@ -114,6 +167,7 @@ static void news_done(eye_op *op, int64_t result) {
         return;
     eventfd_read(crew->news_fd, &count);
     events_tend(&crew->run.events);
+    crew_grow(crew);
     eye_poll(crew->run.loop, op, crew->news_fd, EYE_IN, news_done);
     eye_loop_stop(crew->run.loop);
 }
@@ -127,8 +181,9 @@ static bool all_ended(const struct crew *crew) {
 
 int crew_run(struct crew *crew) {
     int status = crew->start(&crew->parts[0]);
+    crew->begun = crew->each ? 1 : crew->count;
     for (size_t i = 1; i < crew->count; i++) {
-        if (status)
+        if (status || i >= crew->begun)
             crew->parts[i].ended = true;
         else
             status = part_begin(&crew->parts[i]);
@@ -137,12 +192,8 @@ int crew_run(struct crew *crew) {
         crew_stop(&crew->run, 0);
     while (!all_ended(crew))
         run_loop(&crew->run);
-    for (size_t i = 1; i < crew->count; i++) {
-        if (crew->parts[i].ask_fd < 0)
-            continue;
-        pthread_join(crew->parts[i].thread, NULL);
-        close(crew->parts[i].ask_fd);
-    }
+    for (size_t i = 1; i < crew->count; i++)
+        part_join(&crew->parts[i]);
     return status;
 }
 
@@ -162,7 +213,9 @@ int crew_open(struct crew *crew, const struct common *common) {
     if (status)
         return status;
     crew->common = common;
-    crew->count = common->threads > 0 ? (size_t)common->threads : 1;
+    crew->each = strcmp(common->engine, "thread") == 0;
+    crew->count = crew->each ? CREW_MAX : common->threads > 0 ? (size_t)common->threads : 1;
+    crew->observer = (struct eye_observer){.event = crew_event, .user = crew};
     crew->news_fd = -1;
     crew->parts = calloc(crew->count, sizeof *crew->parts);
     if (!crew->parts)

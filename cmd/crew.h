@@ -2,7 +2,10 @@
  *
  * The main thread has the first part, and alone takes signals and writes what `--events` could not write at
  * once. The others are asked to stop through an eventfd(2) each, and tell by one of the main thread's that
- * they have ended. A command without --threads is a crew of one. */
+ * they have ended. A command without --threads is a crew of one.
+ *
+ * On the engine thread each part has one peer at a time. One part more than there are peers waits for the
+ * next; it is begun when the last one has got its peer, and stays for the next ones. */
 #ifndef CMD_CREW_H
 #define CMD_CREW_H
 
@@ -11,7 +14,8 @@
 
 #include "run.h"
 
-#define CREW_MAX 256
+#define CREW_MAX         256
+#define PEER_STACK_BYTES (256 * 1024) /* of a thread that has one peer */
 
 struct crew;
 
@@ -37,6 +41,10 @@ struct crew {
     /* Asks that to end; the command then, or when it ends by itself, calls part_ended on that thread. */
     void (*stop)(struct part *part, int64_t grace_ns);
     const struct common *common;
+    bool each;                    /* a part for each peer */
+    size_t begun;                 /* parts that were; all of them at once, unless each */
+    size_t busy;                  /* parts with a peer, of those */
+    struct eye_observer observer; /* for the library, in the place of the events' */
     bool stopping;
     int64_t grace_ns;
     int news_fd; /* wakes the main loop */
@@ -47,6 +55,11 @@ struct crew {
 /* Opens the main loop, and what the threads need. crew's start and stop were set; it must stay where it is.
  * Reports its errors; returns the exit status. */
 int crew_open(struct crew *crew, const struct common *common);
+
+/* Before the parts are made: of a crew that has a part for each peer there are no more than may be served at
+ * once (max=), and the endpoint is divided among them. */
+void crew_bound(struct crew *crew, const struct eye_endpoint *endpoint);
+void crew_divide(const struct crew *crew, struct eye_endpoint *endpoint);
 
 /* Starts all parts and runs until they have ended; returns the exit status of the first start that failed. */
 int crew_run(struct crew *crew);

@@ -66,38 +66,44 @@ static int echo_start(struct part *part) {
     return STATUS_OK;
 }
 
-/* Reads the endpoints, and opens them for all threads where there are several. */
-static int echo_open(struct echo *echo, char **texts) {
-    size_t parts = echo->crew.count;
-    struct eye_err err;
-    for (size_t i = 0; i < echo->count; i++) {
-        int status = run_endpoint(texts[i], &echo->endpoints[i]);
+static int echo_read(struct echo *echo, char **texts) {
+    for (; echo->opened < echo->count; echo->opened++) {
+        int status = run_endpoint(texts[echo->opened], &echo->endpoints[echo->opened]);
         if (status)
             return status;
-        echo->opened++;
-        if (echo->shares &&
-            eye_share(echo->crew.run.loop, &echo->endpoints[i], parts, &echo->shares[i * parts], &err) < 0)
-            return report_in(&err, texts[i]);
+        crew_bound(&echo->crew, &echo->endpoints[echo->opened]);
+    }
+    return STATUS_OK;
+}
+
+/* Makes what the parts need, and opens the endpoints for all of them where there are several. */
+static int echo_open(struct echo *echo) {
+    size_t parts = echo->crew.count;
+    struct eye_err err;
+    echo->shares = parts > 1 ? calloc(echo->count * parts, sizeof *echo->shares) : NULL;
+    echo->services = calloc(echo->count * parts, sizeof *echo->services);
+    echo->serving = calloc(parts, sizeof *echo->serving);
+    if ((parts > 1 && !echo->shares) || !echo->services || !echo->serving)
+        return report_code(-ENOMEM, "endpoints");
+    for (size_t i = 0; i < echo->count && echo->shares; i++) {
+        crew_divide(&echo->crew, &echo->endpoints[i]);
+        if (eye_share(echo->crew.run.loop, &echo->endpoints[i], parts, &echo->shares[i * parts], &err) < 0)
+            return report_in(&err, echo->endpoints[i].text);
     }
     return STATUS_OK;
 }
 
 static int echo_serve(struct echo *echo, char **texts) {
-    size_t parts = echo->crew.count;
-    int status = -1;
+    int status;
     echo->endpoints = calloc(echo->count, sizeof *echo->endpoints);
-    echo->shares = parts > 1 ? calloc(echo->count * parts, sizeof *echo->shares) : NULL;
-    echo->services = calloc(echo->count * parts, sizeof *echo->services);
-    echo->serving = calloc(parts, sizeof *echo->serving);
-    if (!echo->endpoints || (parts > 1 && !echo->shares) || !echo->services || !echo->serving)
-        status = report_code(-ENOMEM, "endpoints");
-    else
-        status = echo_open(echo, texts);
+    status = echo->endpoints ? echo_read(echo, texts) : report_code(-ENOMEM, "endpoints");
+    if (status == STATUS_OK)
+        status = echo_open(echo);
     if (status == STATUS_OK)
         status = crew_run(&echo->crew);
     for (size_t i = 0; i < echo->opened; i++) {
         if (echo->shares)
-            eye_shares_done(&echo->shares[i * parts], parts);
+            eye_shares_done(&echo->shares[i * echo->crew.count], echo->crew.count);
         eye_endpoint_done(&echo->endpoints[i]);
     }
     free(echo->endpoints);
@@ -112,7 +118,7 @@ static int echo_run(const void *options, struct arguments arguments) {
     int status = crew_open(&echo.crew, options);
     if (status)
         return status;
-    echo.handler = (struct eye_handler){.data = echo_data, .observer = &echo.crew.run.events.observer};
+    echo.handler = (struct eye_handler){.data = echo_data, .observer = &echo.crew.observer};
     return crew_close(&echo.crew, echo_serve(&echo, arguments.list));
 }
 

@@ -90,7 +90,7 @@ static int join_start(struct part *part) {
                                           .to = &j->to,
                                           .once = j->how->once,
                                           .stdio = {common->eof.eof, common->eof.wait_ns, common->crlf},
-                                          .observer = &j->crew.run.events.observer,
+                                          .observer = &j->crew.observer,
                                           .tracer = common->trace ? &j->trace.tracer : NULL};
     struct eye_err err;
     jp->part = part;
@@ -101,7 +101,7 @@ static int join_start(struct part *part) {
 }
 
 /* What cannot be done by several threads. */
-static int threads_refused(const struct joining *j) {
+static int threads_refused(struct joining *j) {
     struct eye_err err;
     const char *why = j->how->once                      ? "one peer needs one thread"
                       : j->to.scheme == EYE_STDIO       ? "standard input and output serve one peer at a time"
@@ -110,14 +110,20 @@ static int threads_refused(const struct joining *j) {
                       : eye_endpoint_endless(&j->from)
                           ? "senders of datagrams cannot be divided among threads"
                           : NULL;
+    if (why && j->crew.each) {
+        j->crew.count = 1; /* one peer at a time, or one loop for all */
+        return STATUS_OK;
+    }
     return why ? usage_error(&err, NULL, "--threads: %s", why), report(&err) : STATUS_OK;
 }
 
 static int join_serve(struct joining *j) {
     struct eye_err err;
+    crew_bound(&j->crew, &j->from);
     int status = j->crew.count > 1 ? threads_refused(j) : STATUS_OK;
     if (status)
         return status;
+    crew_divide(&j->crew, &j->from);
     j->crew.run.events.one_shot = j->how->once || !eye_endpoint_listens(&j->from);
     j->parts = calloc(j->crew.count, sizeof *j->parts);
     j->shares = j->crew.count > 1 ? calloc(j->crew.count, sizeof *j->shares) : NULL;

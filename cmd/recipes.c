@@ -289,6 +289,10 @@ static enum tour_mark echo_engine(struct tour_step *step, const char *engine) {
                : step_marked(step, TOUR_FAILED, "its event names no such engine");
 }
 
+static enum tour_mark echo_thread(struct tour_step *step) {
+    return echo_engine(step, "thread");
+}
+
 static enum tour_mark echo_select(struct tour_step *step) {
     return echo_engine(step, "select");
 }
@@ -437,6 +441,7 @@ const struct tour_recipe tour_recipes[] = {
     {15, "UDP broadcast", udp_broadcast},
     {16, "Unix domain socket", unix_socket},
     {17, "duplex between two processes", pair_duplex},
+    {18, "asynchronous TCP by threads", echo_thread},
     {19, "asynchronous TCP by select", echo_select},
     {20, "asynchronous TCP by poll", echo_poll},
     {21, "asynchronous TCP by epoll", echo_epoll},

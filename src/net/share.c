@@ -2,8 +2,9 @@
  *
  * The first loop's are made as always. For each other loop there is a second socket on the same address,
  * which the kernel gives a share of the peers (SO_REUSEPORT, socket(7)), or where that does not exist a
- * duplicate of the one descriptor: then the loops compete for its peers. SO_REUSEPORT is said when the first
- * bind has found the port free, so that another server still meets EADDRINUSE.
+ * duplicate of the one descriptor: then the loops compete for its peers. So they do on the engine thread,
+ * whose loops come and want one peer each: there the duplicate is made when the share is taken. SO_REUSEPORT
+ * is said when the first bind has found the port free, so that another server still meets EADDRINUSE.
  *
  * Refused: inherited descriptors, which may block in accept(2) when another loop was quicker; and streams of
  * datagrams' senders (serve.c), since the kernel may give a sender's first datagram to one loop and its
@@ -11,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/net.h"
 #include "net/share.h"
@@ -27,7 +29,8 @@ struct eye_share {
     bool first;
     size_t count;
     eye_listener *listeners[EYE_LISTENER_MAX]; /* the first's, until they are taken */
-    int fds[EYE_LISTENER_MAX];                 /* the others' */
+    int fds[EYE_LISTENER_MAX];                 /* the others', or with later those to duplicate */
+    bool later;
 };
 
 bool share_tells(const struct eye_endpoint *e) {
@@ -42,13 +45,19 @@ int share_take(eye_loop *loop, const struct eye_endpoint *e, eye_listener **ret_
                struct eye_err *reterr) {
     struct eye_share *share = e->share;
     size_t count = share->count;
-    share->count = 0;
+    if (!share->later)
+        share->count = 0;
     for (size_t i = 0; i < count; i++) {
         ret_listeners[i] = share->listeners[i];
-        int r = share->first ? 0 : listener_adopt(loop, e, share->fds[i], &ret_listeners[i], reterr);
+        int fd = share->fds[i];
+        if (share->later)
+            fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        int r = share->first ? 0
+                : fd < 0     ? net_fail(reterr, e, -errno, true)
+                             : listener_adopt(loop, e, fd, &ret_listeners[i], reterr);
         if (r == 0)
             continue;
-        for (size_t j = i + 1; j < count; j++)
+        for (size_t j = i + 1; j < count && !share->later; j++)
             close(share->fds[j]);
         while (i > 0)
             eye_listener_free(ret_listeners[--i]);
@@ -89,7 +98,7 @@ static void share_free(struct eye_share *share) {
     for (size_t i = 0; i < share->count; i++) {
         if (share->first)
             eye_listener_free(share->listeners[i]);
-        else
+        else if (!share->later)
             close(share->fds[i]);
     }
     if (--share->shared->references == 0)
@@ -120,9 +129,13 @@ static int share_open(struct eye_endpoint *shares, size_t i, size_t count) {
     share->shared->references++;
     e->peers_max = e->peers_max / (int64_t)count + ((int64_t)i < e->peers_max % (int64_t)count);
     const struct eye_endpoint plain = *e;
+    share->later = i > 0 && strcmp(eye_loop_engine(listener_slot(first->listeners[0])->loop), "thread") == 0;
     e->share = share;
     for (; i > 0 && share->count < first->count; share->count++) {
-        int fd = listen_beside(&plain, first->listeners[share->count]);
+        struct slot *slot = listener_slot(first->listeners[share->count]);
+        if (share->later)
+            slot->flags |= SLOT_SHARED;
+        int fd = share->later ? slot->fd : listen_beside(&plain, first->listeners[share->count]);
         if (fd < 0)
             return fd;
         share->fds[share->count] = fd;
