@@ -22,9 +22,12 @@ static void check_endpoint(const char *text) {
     }
     MUST(same(endpoint.text, text));
     MUST(eye_scheme_name(endpoint.scheme));
-    bool has_port = endpoint.scheme == EYE_TCP || endpoint.scheme == EYE_UDP;
+    bool tls = endpoint.scheme == EYE_TLS, tls_path = tls && !endpoint.host;
+    bool has_port = endpoint.scheme == EYE_TCP || endpoint.scheme == EYE_UDP || (tls && !tls_path);
     MUST(has_port == (endpoint.host && endpoint.port && endpoint.port[0]));
-    bool has_path = endpoint.scheme == EYE_UNIX || endpoint.scheme == EYE_EXEC || endpoint.scheme == EYE_FILE;
+    bool has_path =
+        endpoint.scheme == EYE_UNIX || endpoint.scheme == EYE_EXEC || endpoint.scheme == EYE_FILE || tls_path;
+    MUST(tls == (endpoint.kept != NULL) && endpoint.tls.pin_count <= EYE_PIN_MAX);
     MUST(has_path == (endpoint.path && endpoint.path[0]));
     MUST(endpoint.fd >= 0 && (endpoint.fd == 0 || endpoint.scheme == EYE_FD));
     MUST(endpoint.any_host || !has_port || endpoint.host[0]);

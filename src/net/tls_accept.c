@@ -51,8 +51,10 @@ static void peer_free(struct tls_peer *peer) {
 
 /* Gives those who wait what is ready. */
 static void port_give(struct tls_port *port) {
-    while (port->tail && !list_empty(&port->ready)) {
-        struct tls_peer *peer = eye_container_of(port->ready.next, struct tls_peer, node);
+    struct list *next;
+    for (struct list *at = port->ready.next; port->tail && at != &port->ready; at = next) {
+        struct tls_peer *peer = eye_container_of(at, struct tls_peer, node);
+        next = at->next;
         eye_op *op = ring_pop(&port->tail);
         if (peer->result == 0) {
             *(eye_stream **)op_of(op)->u.io.ret = peer->stream;
@@ -189,13 +191,14 @@ void tls_port_free(struct tls_port *port) {
     port->listener = NULL;
     while (port->tail)
         op_finish(port->loop, ring_pop(&port->tail), -ECANCELED);
-    while (!list_empty(&port->ready)) {
-        struct tls_peer *peer = eye_container_of(port->ready.next, struct tls_peer, node);
+    struct list *next;
+    for (struct list *at = port->ready.next; at != &port->ready; at = next) {
+        struct tls_peer *peer = eye_container_of(at, struct tls_peer, node);
+        next = at->next;
         if (peer->result == 0)
             stream_refuse(peer->stream);
         peer_free(peer);
     }
-    struct list *next;
     for (struct list *at = port->shaking.next; at != &port->shaking; at = next) {
         next = at->next;
         eye_cancel(port->loop, &eye_container_of(at, struct tls_peer, node)->op);
