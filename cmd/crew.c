@@ -31,7 +31,7 @@ static void part_stop(struct part *part, int64_t grace_ns) {
 static void asked(eye_op *op, int64_t result) {
     struct part *part = eye_container_of(op, struct part, ask_op);
     if (result >= 0)
-        part_stop(part, part->crew->grace_ns);
+        part_stop(part, __atomic_load_n(&part->crew->grace_ns, __ATOMIC_ACQUIRE));
 }
 
 /* Where the engine fails, nothing that stands on it can end in good order: the process ends, as run_loop
@@ -112,7 +112,7 @@ static void crew_stop(struct run *run, int64_t grace_ns) {
     if (crew->stopping)
         return;
     crew->stopping = true;
-    crew->grace_ns = grace_ns;
+    __atomic_store_n(&crew->grace_ns, grace_ns, __ATOMIC_RELEASE);
     for (size_t i = 1; i < crew->count; i++)
         if (crew->parts[i].ask_fd >= 0)
             eventfd_write(crew->parts[i].ask_fd, 1);

@@ -70,6 +70,7 @@ static eye_stream *way_to(const struct way *w) {
 }
 
 static void way_next(struct way *w);
+static void way_drain(struct way *w);
 static void sink_ready_done(eye_op *op, int64_t result);
 static void relay_settle(eye_relay *relay);
 
@@ -299,6 +300,8 @@ static void send_done(eye_op *op, int64_t n) {
         return;
     if (n < 0)
         way_sink_failed(w, n);
+    else if (w->pipe)
+        way_drain(w); /* what is left in the pipe of a sink that does not splice */
     else
         way_next(w);
 }
@@ -364,8 +367,6 @@ static bool refused(int64_t code) {
     return code == -EINVAL || code == -ENOSYS || code == -EOPNOTSUPP || code == -EPERM;
 }
 
-static void pipe_drain_done(eye_op *op, int64_t n);
-
 /* The kernel does not splice to this sink: the pipe's bytes go the other way, and the rest too. */
 static void way_drain(struct way *w) {
     struct eye_bytes lent;
@@ -380,19 +381,7 @@ static void way_drain(struct way *w) {
         return;
     }
     w->u.pipe_bytes -= (size_t)n;
-    eye_send_copy(way_to(w), &w->op, lent.data, lent.size, pipe_drain_done);
-}
-
-static void pipe_drain_done(eye_op *op, int64_t n) {
-    struct way *w = eye_container_of(op, struct way, op);
-    if (n > 0)
-        way_moved(w, n, true);
-    if (!way_goes_on(w))
-        return;
-    if (n < 0)
-        way_sink_failed(w, n);
-    else
-        way_drain(w);
+    eye_send_copy(way_to(w), &w->op, lent.data, lent.size, send_done);
 }
 
 static void splice_out_done(eye_op *op, int64_t n) {

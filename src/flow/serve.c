@@ -329,10 +329,11 @@ static bool server_busy(const eye_server *server) {
 
 static void grace_done(eye_op *op, int64_t result) {
     eye_server *server = eye_container_of(op, eye_server, grace_op);
-    if (result == -ECANCELED && server->stop_ops && server->serving.loop->now_ns < server->end_ns) {
-        eye_timer(server->serving.loop, op, server->end_ns, grace_done); /* which is sooner now */
-    } else if (result != -ECANCELED) { /* also where the time cannot be measured (-ENOMEM) */
-        server->end_ns = server->serving.loop->now_ns;
+    /* Cancelled, it is said anew, for sooner, or nobody is left. -ENOMEM: the time cannot be measured. */
+    if (result == -ECANCELED && server->serving.loop->now_ns < server->end_ns) {
+        eye_timer(server->serving.loop, op, server->end_ns, grace_done);
+    } else {
+        server->end_ns = 0;
         ports_wind_up(server);
         peers_end(server);
     }

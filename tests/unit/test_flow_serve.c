@@ -297,6 +297,37 @@ static void stop_cuts(eye_loop *loop) {
     close(fd);
 }
 
+static void stop_again(eye_loop *loop) {
+    serve(loop, suite_endpoint("tcp:127.0.0.1:0"), echo_data);
+    struct got sooner = {0};
+    int fd = peer_new();
+    ping(loop, fd);
+    stop(SUITE_LIMIT_NS);
+    suite_turns(3);
+    CHECK_INT(host.stopped.count, 0);
+    SUBMIT(eye_server_stop(host.server, &sooner.op, 0, got_done));
+    AWAIT_INT(sooner, 0);
+    stopped();
+    close(fd);
+}
+
+/* Who is in the queue when the stop is said believes itself connected. */
+static void stop_serves_the_queue(eye_loop *loop) {
+    enum { QUEUED = 20 };
+    serve(loop, suite_endpoint("tcp:127.0.0.1:0"), echo_data);
+    int fd[QUEUED];
+    for (int i = 0; i < QUEUED; i++)
+        fd[i] = peer_new();
+    stop(SUITE_LIMIT_NS);
+    for (int i = 0; i < QUEUED; i++) {
+        ping(loop, fd[i]);
+        shutdown(fd[i], SHUT_WR);
+        CHECK_END(fd[i]);
+        close(fd[i]);
+    }
+    stopped();
+}
+
 /* Stops with a peer in each state there is: just come, idle, being answered, finishing. */
 static void stop_in_each_state(eye_loop *loop) {
     big = suite_pattern(BIG_BYTES);
@@ -401,6 +432,8 @@ static const struct suite_case cases[] = {
     {"a reset is told as one", peer_resets},
     {"stopping lets peers finish", stop_waits},
     {"stopping ends them when their time is up", stop_cuts},
+    {"stopping once more, to end sooner", stop_again},
+    {"stopping serves who is in the queue", stop_serves_the_queue},
     {"stopping with peers in each state", stop_in_each_state},
     {"stopping while accepting is paused", stop_while_paused},
     {"stopping removes the Unix socket", unlinked},
