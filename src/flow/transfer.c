@@ -79,6 +79,7 @@ static void transfer_finish(struct transfer *t) {
 
 /* The peer has gone. */
 static void peer_gone(struct transfer *t) {
+    t->side->drop(t);
     if (t->started_ns)
         observe(t->opts.observer, &(struct eye_event){.kind = EYE_EVENT_CLOSED,
                                                       .conn = t->conn,
@@ -88,7 +89,6 @@ static void peer_gone(struct transfer *t) {
                                                       .reason = reason_of(t),
                                                       .error = t->code ? &t->err : NULL,
                                                       .ms = (t->loop->now_ns - t->started_ns) / NS_PER_MS});
-    t->side->drop(t);
     /* Failures of single files have been noted already, as the first ones. */
     if (t->code && !t->ret->err.code)
         t->ret->err = t->err;
