@@ -17,8 +17,7 @@ struct copy_options {
 
 struct copying {
     struct progress progress;
-    const char *path; /* what the progress line is of */
-    int status;       /* of the first that failed */
+    int status; /* of the first that failed */
 };
 
 static volatile sig_atomic_t stopped_by;
@@ -30,9 +29,6 @@ static void stop(int signum) {
 
 static bool copy_progress(void *user, const char *path, uint64_t done_bytes, uint64_t total_bytes) {
     struct copying *copying = user;
-    if (copying->path != path && done_bytes == 0)
-        progress_next(&copying->progress, 0);
-    copying->path = path;
     progress_at(&copying->progress, path, done_bytes, total_bytes);
     return !stopped_by;
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -423,6 +424,70 @@ static enum tour_mark relay_file(struct tour_step *step) {
     return mark;
 }
 
+static bool same_content(int a, int b) {
+    static char data[2][64 * 1024];
+    for (off_t at = 0;;) {
+        ssize_t n = pread(a, data[0], sizeof data[0], at);
+        if (n < 0 || pread(b, data[1], sizeof data[1], at) != n || memcmp(data[0], data[1], (size_t)n) != 0)
+            return false;
+        if (n == 0)
+            return true;
+        at += n;
+    }
+}
+
+/* Makes a file of random bytes, lets `run` carry it to another, and compares the two. */
+static enum tour_mark carried(struct tour_step *step, const char *to,
+                              enum tour_mark (*run)(struct tour_step *step, const char *from)) {
+    char from[160];
+    int sent = open_in(step, "sent"), got = -1;
+    enum tour_mark mark;
+
+    snprintf(from, sizeof from, "%s/sent", step->folder);
+    if (sent < 0 || !write_data(sent, FILE_BYTES))
+        mark = step_marked(step, TOUR_FAILED, "no file to send: %s", eye_strerror(-errno));
+    else
+        mark = run(step, from);
+    if (mark == TOUR_OK) {
+        char path[224];
+        snprintf(path, sizeof path, "%s/%s", step->folder, to);
+        got = open(path, O_RDONLY | O_CLOEXEC);
+        if (got < 0 || !same_content(sent, got))
+            mark = step_marked(step, TOUR_FAILED, "%s is not what was sent", to);
+        else
+            fprintf(step->log, "(the %d bytes are the same)\n", FILE_BYTES);
+    }
+    close(sent);
+    close(got);
+    return mark;
+}
+
+static enum tour_mark copy_run(struct tour_step *step, const char *from) {
+    char to[160];
+    snprintf(to, sizeof to, "%s/copy", step->folder);
+    return step_shown(step, 0, WANTS("1 file, 8388608 bytes", "  by "), SOCKEYE("copy", "-v", from, to));
+}
+
+static enum tour_mark copy_file(struct tour_step *step) {
+    return carried(step, "copy", copy_run);
+}
+
+static enum tour_mark send_run(struct tour_step *step, const char *from) {
+    char address[EYE_ADDR_TEXT_MAX], inbox[160];
+    snprintf(inbox, sizeof inbox, "%s/inbox", step->folder);
+    if (mkdir(inbox, 0700) < 0)
+        return step_marked(step, TOUR_FAILED, "no folder: %s", eye_strerror(-errno));
+    struct child *receiver =
+        step_serve(step, address, sizeof address, SOCKEYE("recv", "--listen", "tcp:127.0.0.1:0", inbox));
+    if (!receiver)
+        return TOUR_FAILED;
+    return step_shown(step, 0, WANTS("sent: 8388608 bytes"), SOCKEYE("send", "-v", from, address));
+}
+
+static enum tour_mark send_file(struct tour_step *step) {
+    return carried(step, "inbox/sent", send_run);
+}
+
 const struct tour_recipe tour_recipes[] = {
     {1, "host name", host_name},
     {2, "family and address from a string", names},
@@ -449,6 +514,8 @@ const struct tour_recipe tour_recipes[] = {
     {23, "a portable selectors API", echo_auto},
     {24, "non-blocking TLS on a loop", tls_many},
     {25, "socketpair as a pipe", pair_dialogue},
+    {26, "copy with sendfile", copy_file},
+    {27, "a file through a socket with sendfile", send_file},
     {33, "IP sniffer", sniff_ip},
     {34, "TCP sniffer", sniff_tcp},
     {35, "ARP sniffer", sniff_arp},

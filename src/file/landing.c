@@ -19,14 +19,11 @@
 #define OPEN_TRIES_MAX 16
 
 static int fail(struct eye_err *reterr, int code, const char *name) {
-    const char *why = code == -EEXIST  ? "there already"
+    const char *why = code == -EEXIST  ? "there already, and --overwrite was not said"
                       : code == -EBUSY ? "another receiver is writing it"
                       : code == -ELOOP ? "a symbolic link on the way"
                                        : eye_strerror(code);
-    err_set(reterr, code, EYE_FAIL_OTHER, "%s: %s", name, why);
-    if (code == -EEXIST)
-        err_cause(reterr, "--overwrite on the receiving side replaces files");
-    return code;
+    return err_set(reterr, code, EYE_FAIL_OTHER, "%s: %s", name, why);
 }
 
 static bool is_part(const char *name) {

@@ -132,7 +132,7 @@ static int64_t place_all(void *user) {
         landing_done(&item->landing, false);
         if (s < 0)
             err_set(&item->err, s, EYE_FAIL_OTHER, "%s: %s", item->name,
-                    s == -EEXIST ? "there already" : eye_strerror(s));
+                    s == -EEXIST ? "there already, and --overwrite was not said" : eye_strerror(s));
     }
     return 0;
 }
@@ -256,7 +256,7 @@ static void begin_file(struct receiver *r) {
 
 /* Where a present file turns out to be another. */
 static void refuse_present(struct receiver *r) {
-    refuse_for(r, -EEXIST, EYE_FAIL_OTHER, "there already");
+    refuse_for(r, -EEXIST, EYE_FAIL_OTHER, "there already, and --overwrite was not said");
 }
 
 static bool got_from(struct receiver *r, uint64_t offset) {

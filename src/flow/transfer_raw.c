@@ -33,7 +33,7 @@ static struct raw *raw_of(struct transfer *t) {
 
 static int raw_fail(struct eye_err *reterr, const struct raw *raw, int code) {
     return err_set(reterr, code, EYE_FAIL_OTHER, "%s: %s", raw->path,
-                   code == -EEXIST ? "there already" : eye_strerror(code));
+                   code == -EEXIST ? "there already, and --overwrite was not said" : eye_strerror(code));
 }
 
 static void tell(struct raw *raw) {
@@ -136,11 +136,7 @@ static int receive_prepare(struct transfer *t, struct eye_err *reterr) {
     unsigned flags =
         (t->opts.overwrite ? 0 : EYE_NEWFILE_EXCLUSIVE) | (t->opts.no_sync ? EYE_NEWFILE_NO_SYNC : 0);
     int r = eye_newfile_open(AT_FDCWD, raw->path, 0666, flags, &raw->file);
-    if (r < 0)
-        raw_fail(reterr, raw, r);
-    if (r == -EEXIST)
-        err_cause(reterr, "--overwrite replaces a file");
-    return r;
+    return r < 0 ? raw_fail(reterr, raw, r) : 0;
 }
 
 static void receive_begin(struct transfer *t, unsigned flags, uint64_t total_bytes) {

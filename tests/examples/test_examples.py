@@ -349,6 +349,28 @@ def test_unix_echo(example, peers, tmp_path):
     assert second.stdout == b""
 
 
+def test_copy(run_example, tmp_path):
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(1 << 20)
+        file.write(b"data")
+    status, out, _ = run_example("26-copy", tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert status == 0 and "carried 4" in out
+    status, _, err = run_example("26-copy", tmp_path / "none", tmp_path / "b")
+    assert status == 1 and "no such file" in err
+
+
+def test_send_receive(example, tmp_path):
+    (tmp_path / "file").write_bytes(peers_module.payload(3 << 20))
+    (tmp_path / "in").mkdir()
+    for held in (0, 3 << 20):
+        process = example("27-send-receive", "file", "in", cwd=tmp_path)
+        assert process.wait() == 0, process
+        assert (tmp_path / "in/file").read_bytes() == (tmp_path / "file").read_bytes()
+        for side in (b"sender", b"receiver"):
+            assert side + b": file, 3145728 bytes, %d of them were there\n" % held in process.stdout
+
+
 def test_relay(example, peers):
     echo = example("06-tcp-echo", "tcp:127.0.0.1:0")
     relay = example("relay", "tcp:127.0.0.1:0", f"127.0.0.1:{port_of(echo)}")
