@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -171,6 +172,26 @@ class Load:
     def run(self):
         self._tell("go")
         return json.loads(self._line())
+
+
+class Sink:
+    """Takes a connection at a port and throws what comes away in the kernel (MSG_TRUNC, tcp(7)), in a process
+    of its own on the other CPU."""
+
+    PROGRAM = ("import socket, sys\n"
+               "s = socket.create_server(('127.0.0.1', int(sys.argv[1])))\n"
+               "c = s.accept()[0]\n"
+               "b = bytearray(1 << 20)\n"
+               "while c.recv_into(b, 1 << 20, socket.MSG_TRUNC): pass\n")
+
+    def __init__(self, port):
+        self.server = Server([sys.executable, "-c", self.PROGRAM, str(port)], port, cpu=cpus()[1])
+
+    def __enter__(self):
+        return self.server.__enter__()
+
+    def __exit__(self, *_):
+        self.server.__exit__()
 
 
 def run_command(words, folder):

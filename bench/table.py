@@ -144,3 +144,21 @@ class Run:
         if self.fresh:
             self.fresh(context.folder)
         return measure.run_command(context.words(rival), context.folder) / self.units * self.per, {}
+
+
+@dataclasses.dataclass
+class Feed(Run):
+    """The same for a command that sends to {port}, where `to`, a server's words, takes it, or else a socket
+    that throws it away in the kernel."""
+    to: typing.Sequence[str] = ()
+
+    def measure(self, context, rival):
+        port = measure.free_port()
+        taker = (measure.Server(context.words(Rival("", self.to), port=port), port, cpu=measure.cpus()[1]) if self.to
+                 else measure.Sink(port))
+        for make in (self.prepare, self.fresh):
+            if make:
+                make(context.folder)
+        with taker:
+            words = context.words(rival, port=port)
+            return measure.run_command(words, context.folder) / self.units * self.per, {}

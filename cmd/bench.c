@@ -14,7 +14,7 @@
 #define CONNECTIONS_MAX     100000
 #define SIZE_MAX_BYTES      (INT64_C(1) << 30)
 
-static const struct bench_kind *const kinds[] = {&bench_echo, &bench_relay, NULL};
+static const struct bench_kind *const kinds[] = {&bench_echo, &bench_relay, &bench_copy, NULL};
 
 /* ---- the answer ---- */
 
@@ -158,7 +158,8 @@ const struct command bench_command = {
     .arguments = "KIND...",
     .about = "Measures and prints a table, a line for each case.\n"
              "echo: a server that answers, over TCP and UDP, on each engine;\n"
-             "relay: a stream through a relay, on each engine.\n"
+             "relay: a stream through a relay, on each engine;\n"
+             "copy: a file to a file in the present folder, by each of the kernel's ways.\n"
              "The server runs on one CPU and its client on another, where there are two. What\n"
              "the server's CPU spends on one request or gigabyte says more than requests in a\n"
              "second, which depend on the client as well.",

@@ -37,7 +37,7 @@ struct bench_kind {
     int (*run)(const struct bench_options *options);
 };
 
-extern const struct bench_kind bench_echo, bench_relay;
+extern const struct bench_kind bench_echo, bench_relay, bench_copy;
 
 /* Prints a row, a cell for each column in their order: a line of the table, or a line of JSON. */
 void bench_row(const struct bench_kind *kind, const struct bench_options *options,

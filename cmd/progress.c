@@ -32,16 +32,19 @@ void progress_begin(struct progress *progress, bool quiet) {
     *progress = (struct progress){.wanted = !quiet && isatty(STDERR_FILENO)};
 }
 
+void progress_next(struct progress *progress, uint64_t done_bytes) {
+    progress->started_ns = progress->printed_ns = now_ns();
+    progress->started_bytes = done_bytes;
+}
+
 void progress_at(struct progress *progress, const char *name, uint64_t done_bytes, uint64_t total_bytes) {
     char escaped[64] = "", done[16], total[16], rate[16];
     if (!progress->wanted)
         return;
-    int64_t now = now_ns();
-    if (!progress->started_ns || done_bytes < progress->last_bytes) {
-        progress->started_ns = progress->printed_ns = now;
-        progress->started_bytes = done_bytes;
-    }
+    if (!progress->started_ns || done_bytes < progress->last_bytes)
+        progress_next(progress, done_bytes);
     progress->last_bytes = done_bytes;
+    int64_t now = now_ns();
     if (now - progress->printed_ns < PRINT_EVERY_NS)
         return;
     progress->printed_ns = now;

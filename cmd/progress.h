@@ -19,6 +19,9 @@ void progress_begin(struct progress *progress, bool quiet);
  * fewer bytes than before: of the next file. */
 void progress_at(struct progress *progress, const char *name, uint64_t done_bytes, uint64_t total_bytes);
 
+/* Another file: time and rate are measured anew from here. */
+void progress_next(struct progress *progress, uint64_t done_bytes);
+
 /* Clears the line, before anything else is printed. */
 void progress_clear(struct progress *progress);
 
