@@ -234,7 +234,7 @@ void listener_keep_out(eye_listener *listener) {
 }
 
 bool listener_waited_for(const eye_listener *listener) {
-    bool comes = !list_empty(&listener->slot.run); /* also one that the engine has accepted ahead */
+    bool comes = slot_has_ahead(&listener->slot); /* one that the engine has accepted already */
     return queue_is_ours(listener) && (comes || sys_poll_now(listener->slot.fd, POLLIN) > 0);
 }
 
