@@ -44,7 +44,7 @@ static void copy_failed(void *user, const struct eye_err *err) {
 
 static uint64_t copied_bytes(const struct eye_copy_stats *stats) {
     uint64_t bytes = stats->hole_bytes;
-    for (size_t step = 0; step < EYE_COPY_STEP_MAX; step++)
+    for (enum eye_copy_step step = 0; step < EYE_COPY_STEP_MAX; step++)
         bytes += stats->bytes[step];
     return bytes;
 }
@@ -59,7 +59,7 @@ static void print_json(const struct arguments *arguments, const struct eye_copy_
     json_uint(&json, "hole_bytes", stats->hole_bytes);
     json_uint(&json, "changed", stats->changed);
     json_open(&json, "steps", '{');
-    for (size_t step = 0; step < EYE_COPY_STEP_MAX; step++)
+    for (enum eye_copy_step step = 0; step < EYE_COPY_STEP_MAX; step++)
         json_uint(&json, eye_copy_step_name(step), stats->bytes[step]);
     json_close(&json, '}');
     json_end(&json);
@@ -68,7 +68,7 @@ static void print_json(const struct arguments *arguments, const struct eye_copy_
 static void print_lines(const struct eye_copy_stats *stats) {
     notice("%llu %s, %llu bytes", (unsigned long long)stats->files, stats->files == 1 ? "file" : "files",
            (unsigned long long)copied_bytes(stats));
-    for (size_t step = 0; step < EYE_COPY_STEP_MAX; step++)
+    for (enum eye_copy_step step = 0; step < EYE_COPY_STEP_MAX; step++)
         if (stats->bytes[step] > 0)
             fprintf(stderr, "  by %s: %llu bytes\n", eye_copy_step_name(step),
                     (unsigned long long)stats->bytes[step]);

@@ -16,7 +16,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
-    for (size_t step = 0; step < EYE_COPY_STEP_MAX; step++)
+    for (enum eye_copy_step step = 0; step < EYE_COPY_STEP_MAX; step++)
         if (stats.bytes[step] > 0)
             printf("%s carried %" PRIu64 "\n", eye_copy_step_name(step), stats.bytes[step]);
     if (stats.hole_bytes > 0)

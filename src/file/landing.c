@@ -34,25 +34,30 @@ static bool is_part(const char *name) {
 /* The folder of a name, and its last part. */
 static int open_folder(int root_fd, const char *name, const char **ret_last, struct eye_err *reterr) {
     const char *fault = beneath_fault(name, strlen(name));
-    if (fault)
-        return err_set(reterr, -EINVAL, EYE_FAIL_OTHER, "a name is refused, %s: '%s'", fault, name);
+    if (fault) {
+        err_set(reterr, -EINVAL, EYE_FAIL_OTHER, "a name is refused, %s: '%s'", fault, name);
+        return -EINVAL;
+    }
     int fd = beneath_open(root_fd, name, ret_last);
-    if (fd < 0)
-        return fail(reterr, fd, name);
+    if (fd < 0) {
+        fail(reterr, fd, name);
+        return fd;
+    }
     if (!is_part(*ret_last))
         return fd;
     close(fd);
-    return err_set(reterr, -EINVAL, EYE_FAIL_OTHER, "a name is refused, a part's: '%s'", name);
+    err_set(reterr, -EINVAL, EYE_FAIL_OTHER, "a name is refused, a part's: '%s'", name);
+    return -EINVAL;
 }
 
-static void name_part(struct landing *landing) {
+static void name_part(struct landing *landing, const char *name) {
     struct xxh64 hash;
-    if (strlen(landing->name) + sizeof PART_SUFFIX < NAME_MAX) {
-        snprintf(landing->part, sizeof landing->part, ".%.230s" PART_SUFFIX, landing->name);
+    if (strlen(name) + sizeof PART_SUFFIX < NAME_MAX) {
+        snprintf(landing->part, sizeof landing->part, ".%.230s" PART_SUFFIX, name);
         return;
     }
     xxh64_begin(&hash);
-    xxh64_update(&hash, landing->name, strlen(landing->name));
+    xxh64_update(&hash, name, strlen(name));
     snprintf(landing->part, sizeof landing->part, ".%016llx" PART_SUFFIX,
              (unsigned long long)xxh64_value(&hash));
 }
@@ -102,10 +107,10 @@ int landing_open(int root_fd, const char *name, bool overwrite, bool keep, struc
     landing.folder_fd = open_folder(root_fd, name, &last, reterr);
     if (landing.folder_fd < 0)
         return landing.folder_fd;
+    name_part(&landing, last);
     landing.name = strdup(last);
     int r = landing.name ? check_target(&landing) : -ENOMEM;
     if (r == 0) {
-        name_part(&landing);
         r = -EAGAIN;
         for (int i = 0; i < OPEN_TRIES_MAX && r == -EAGAIN; i++) {
             if (landing.fd >= 0)

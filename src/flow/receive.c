@@ -363,7 +363,9 @@ static bool got_folder(struct receiver *r, struct item *item) {
     struct xxh64 hash;
     if (r->depth == DEPTH_MAX)
         return protocol_error(r, "folders too deep");
-    int s = landing_folder(r->root_fd, item->name, &item->err);
+    struct eye_err err = {0};
+    int s = landing_folder(r->root_fd, item->name, &err);
+    item->err = err;
     item->err.code = MIN(s, 0);
     xxh64_begin(&hash);
     xxh64_update(&hash, item->name, strlen(item->name));

@@ -96,7 +96,7 @@ static int announce(struct sender *s, enum frame_type type, const char *name, co
     put_be(p + 8, (uint64_t)st->st_mtim.tv_sec, 8);
     put_be(p + 16, (uint64_t)st->st_mtim.tv_nsec, 4);
     put_be(p + 20, st->st_mode & 07777, 4);
-    memcpy(p + FRAME_ENTRY_BYTES, name, size);
+    put_bytes(p + FRAME_ENTRY_BYTES, name, size);
     return 0;
 }
 

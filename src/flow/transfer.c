@@ -306,7 +306,7 @@ static void opened(struct transfer *t) {
     }
     uint8_t *hello = transfer_put(t, HELLO_BYTES);
     memset(hello, 0, HELLO_BYTES);
-    memcpy(hello, HELLO_MAGIC, HELLO_MAGIC_BYTES);
+    put_bytes(hello, HELLO_MAGIC, HELLO_MAGIC_BYTES);
     hello[8] = PROTOCOL_VERSION;
     hello[9] = t->side->receives ? 'r' : 's';
     hello[10] = t->opts.no_digest ? 0 : FLAG_DIGESTS;

@@ -8,6 +8,8 @@
 #ifndef SOCKEYE_TRANSFER_INTERNAL_H
 #define SOCKEYE_TRANSFER_INTERNAL_H
 
+#include <string.h>
+
 #include <sockeye/transfer.h>
 
 #include "flow/flow.h"
@@ -58,6 +60,10 @@ static inline uint64_t get_be(const uint8_t *p, size_t size) {
     while (size-- > 0)
         value = value << 8 | *p++;
     return value;
+}
+
+static inline void put_bytes(uint8_t *p, const void *data, size_t size) {
+    memcpy(p, data, size);
 }
 
 /* ---- a transfer ---- */
