@@ -1,5 +1,6 @@
 """TLS with programs that others wrote, both ways, on TLS 1.2 and 1.3; and with peers that break it."""
 
+import contextlib
 import os
 import re
 import socket
@@ -173,8 +174,11 @@ def test_key_updates_and_renegotiation(start, start_sockeye, certs):
             client.wait_stdout("and back\n")
         else:
             client.send("still here\n")
-            server.wait_stdout("still here|no renegotiation")
-        server.send("Q\n")
+            # It is told that we do not; older ones go on, later ones end there.
+            eventually(lambda process=server: b"still here" in process.stdout or "no renegotiation" in process.stderr,
+                       "it got its answer")
+        with contextlib.suppress(BrokenPipeError):
+            server.send("Q\n")
         client.close_stdin()
         client.wait()
 
@@ -206,12 +210,10 @@ def test_what_is_no_handshake(echo, run_sockeye, certs, engine):
              (struct.pack("!BHH", 22, 0x0301, 16385 + 256) + bytes(17000), "")]
     for number, (data, words) in enumerate(plain, 1):
         with connect(address) as sock:
-            sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
-            try:
+            with contextlib.suppress(OSError):  # it may have turned us away by now
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
                 receive_all(sock)
-            except ConnectionResetError:
-                pass
         closed = server.wait_event("closed", conn=number)
         assert closed["reason"] == "tls" and words in closed["error"], (data[:20], closed)
     with secured(address, certs) as sock:
