@@ -14,7 +14,7 @@
 #define CONNECTIONS_MAX     100000
 #define SIZE_MAX_BYTES      (INT64_C(1) << 30)
 
-static const struct bench_kind *const kinds[] = {&bench_echo, &bench_relay, &bench_copy, NULL};
+static const struct bench_kind *const kinds[] = {&bench_crypto, &bench_echo, &bench_relay, &bench_copy, NULL};
 
 /* ---- the answer ---- */
 
@@ -113,6 +113,8 @@ static int bench_run(const void *options, struct arguments arguments) {
     for (size_t i = 0; i < arguments.count; i++) {
         if (!kind_find(arguments.list[i]))
             return kind_unknown(arguments.list[i]);
+        if (bench->plot && !kind_find(arguments.list[i])->plots)
+            return out_of_bounds("--plot draws crypto only");
     }
     for (size_t i = 0; i < arguments.count && status == STATUS_OK; i++) {
         const struct bench_kind *kind = kind_find(arguments.list[i]);
@@ -143,6 +145,13 @@ static const struct option_row option_size = {
     "SIZE",
     "bytes of each request or write, in the place of the cases that are measured unless said",
     .offset = offsetof(struct bench_options, size_bytes)};
+static const struct option_row option_plot = {"plot",
+                                              0,
+                                              OPTION_STRING,
+                                              "FILE.svg",
+                                              "crypto: draw the table as a chart, too",
+                                              .offset = offsetof(struct bench_options, plot),
+                                              .completes = COMPLETE_FILE};
 static const struct option_row option_one_engine = {
     "engine",
     0,
@@ -157,6 +166,7 @@ const struct command bench_command = {
     .summary = "measures this machine",
     .arguments = "KIND...",
     .about = "Measures and prints a table, a line for each case.\n"
+             "crypto: ciphers and digests by OpenSSL and by the kernel, by size;\n"
              "echo: a server that answers, over TCP and UDP, on each engine;\n"
              "relay: a stream through a relay, on each engine;\n"
              "copy: a file to a file in the present folder, by each of the kernel's ways.\n"
@@ -165,7 +175,8 @@ const struct command bench_command = {
              "second, which depend on the client as well.",
     .see_also = "*sockeye*(1), *sockeye-doctor*(1)",
     .options = (const struct option_row *const[]){&option_duration, &option_connections, &option_size,
-                                                  &option_one_engine, &option_json, &option_help, NULL},
+                                                  &option_one_engine, &option_plot, &option_json,
+                                                  &option_help, NULL},
     .defaults = &(const struct bench_options){.duration_ns = DURATION_DEFAULT_NS},
     .options_size = sizeof(struct bench_options),
     .arguments_min = 1,

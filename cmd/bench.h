@@ -12,6 +12,7 @@ struct bench_options {
     int64_t duration_ns;  /* of each measurement */
     int64_t connections;  /* 0: the kind's own cases */
     int64_t size_bytes;   /* 0: the kind's own cases */
+    const char *plot;     /* the file of an SVG, of kinds that draw one; or NULL */
 };
 
 /* A column: its name in JSON, its title for people, how wide it is, and how many decimals its numbers have,
@@ -32,12 +33,13 @@ struct bench_kind {
     const char *name;
     const char *summary;
     const struct bench_column *columns; /* ended by a NULL key */
+    bool plots;                         /* knows --plot */
 
     /* Measures each of its cases and hands each to bench_row. Returns the exit status. */
     int (*run)(const struct bench_options *options);
 };
 
-extern const struct bench_kind bench_echo, bench_relay, bench_copy;
+extern const struct bench_kind bench_crypto, bench_echo, bench_relay, bench_copy;
 
 /* Prints a row, a cell for each column in their order: a line of the table, or a line of JSON. */
 void bench_row(const struct bench_kind *kind, const struct bench_options *options,

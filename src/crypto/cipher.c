@@ -330,7 +330,7 @@ static int64_t flow_message(struct flow *f, struct eye_err *reterr) {
         n = message_from_file(f);
     /* Pages of a file that are not full take a page's room all the same: what is near the limit is copied. */
     if (n == -EOPNOTSUPP || n == -EMSGSIZE) {
-        n = io_read(f->in, f->buf, max + 1, -1);
+        n = io_read(f->in, f->buf, f->left < 0 ? max + 1 : (size_t)f->left, -1);
         if (n >= 0)
             n = eye_cipher_run(f->cipher, f->way, &f->io, f->buf, (size_t)n, f->result, reterr);
     } else if (n < 0) {
@@ -345,21 +345,24 @@ int64_t eye_cipher_run_fd(eye_cipher *cipher, enum eye_cipher_way way, const str
     bool aead = cipher->row->alg.tag_bytes > 0;
     bool at_once = aead && !cipher->ops->final;
     size_t room = at_once ? eye_cipher_bytes_max(cipher) + 1 : PIECE_BYTES;
+    struct stat st;
+    int64_t left = -1;
+    if (fstat(in, &st) == 0 && S_ISREG(st.st_mode))
+        left = st.st_size - lseek(in, 0, SEEK_CUR);
+    if (at_once && left >= 0 && left < (int64_t)room)
+        room = (size_t)left + 1;
     struct flow f = {.cipher = cipher,
                      .way = way,
                      .io = *io,
                      .in = in,
                      .out = out,
-                     .left = -1,
+                     .left = left,
                      .hold =
                          way == EYE_DECRYPT && !(aead && io->tag) && (aead || pads(cipher)) ? BLOCK_BYTES : 0,
                      .buf = malloc(room + 2 * BLOCK_BYTES),
                      .result = malloc(room + 2 * BLOCK_BYTES),
                      .progress = progress,
                      .user = user};
-    struct stat st;
-    if (fstat(in, &st) == 0 && S_ISREG(st.st_mode))
-        f.left = st.st_size - lseek(in, 0, SEEK_CUR);
     int64_t r = !f.buf || !f.result ? failed(cipher, -ENOMEM, reterr)
                 : at_once           ? flow_message(&f, reterr)
                                     : flow_run(&f, reterr);

@@ -33,14 +33,21 @@ static const struct {
     {ENOMEM, "the kernel's limit for a socket's options (net.core.optmem_max)"},
 };
 
+const char *alg_cause(int code) {
+    for (size_t i = 0; i < ARRAY_LEN(causes); i++)
+        if (causes[i].error == -code)
+            return causes[i].cause;
+    return NULL;
+}
+
 static int refused(const char *name, const char *driver, const char *call, struct eye_err *reterr) {
     int error = errno;
     int code = error == ENOMEM || error == EMFILE || error == ENFILE ? -error : EYE_EUNAVAILABLE;
     err_set(reterr, code, code == -error ? EYE_FAIL_OTHER : EYE_FAIL_UNAVAILABLE,
             "%s by the kernel: %s (%s): %s", name, call, driver, eye_strerror(-error));
-    for (size_t i = 0; i < ARRAY_LEN(causes); i++)
-        if (causes[i].error == error)
-            err_cause(reterr, "%s", causes[i].cause);
+    const char *cause = alg_cause(-error);
+    if (cause)
+        err_cause(reterr, "%s", cause);
     return code;
 }
 
@@ -54,11 +61,22 @@ int alg_renew(struct alg *alg) {
     return 0;
 }
 
-int alg_open(struct alg *alg, const char *type, const char *name, const char *driver, const eye_key *key,
-             size_t tag_bytes, struct eye_err *reterr) {
+static struct sockaddr_alg alg_address(const char *type, const char *driver) {
     struct sockaddr_alg addr = {.salg_family = AF_ALG};
     snprintf((char *)addr.salg_type, sizeof addr.salg_type, "%s", type);
     snprintf((char *)addr.salg_name, sizeof addr.salg_name, "%s", driver);
+    return addr;
+}
+
+int alg_probe(const char *type, const char *driver) {
+    const struct sockaddr_alg addr = alg_address(type, driver);
+    AUTO_FD int fd = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    return fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof addr) < 0 ? -errno : 0;
+}
+
+int alg_open(struct alg *alg, const char *type, const char *name, const char *driver, const eye_key *key,
+             size_t tag_bytes, struct eye_err *reterr) {
+    const struct sockaddr_alg addr = alg_address(type, driver);
     const char *call = NULL;
     *alg = ALG_CLOSED;
     alg->tfm = socket(AF_ALG, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);

@@ -22,6 +22,10 @@ int alg_open(struct alg *alg, const char *type, const char *name, const char *dr
              size_t tag_bytes, struct eye_err *reterr);
 void alg_close(struct alg *alg);
 
+/* Whether the kernel offers this to us: 0 or -errno; and what such an errno probably means, or NULL. */
+int alg_probe(const char *type, const char *driver);
+const char *alg_cause(int code);
+
 /* Makes a new operation in the place of the old one, which failed in its middle. */
 int alg_renew(struct alg *alg);
 

@@ -19,9 +19,10 @@
 #endif
 
 #define PAGE_BYTES        4096
+#define RESULT_EXTRA      (size_t)(4 * PAGE_BYTES)
 #define IV_BYTES_MAX      16
 /* A larger one fails for want of memory for its list of pages (net.core.optmem_max). */
-#define MESSAGE_BYTES_MAX (512 * 1024)
+#define MESSAGE_BYTES_MAX (size_t)(512 * 1024)
 
 struct cipher {
     const struct cipher_row *row;
@@ -137,23 +138,29 @@ static int cipher_update(void *state, const struct piece *in, uint8_t *out, bool
 
 /* ---- an AEAD's message ---- */
 
-static size_t cipher_bytes_max(void *state, size_t wanted) {
-    const struct cipher *cipher = state;
+/* Whole pages: what a socket's buffer takes. */
+static size_t buffer_room(int fd, int name) {
     int size = 0;
     socklen_t len = sizeof size;
+    return getsockopt(fd, SOL_SOCKET, name, &size, &len) < 0 ? 0 : (size_t)size / PAGE_BYTES * PAGE_BYTES;
+}
+
+/* The result needs room too: where the receive buffer is short of it, recv gives less and says nothing. */
+static size_t cipher_bytes_max(void *state, size_t wanted) {
+    static const int names[2][2] = {{SO_SNDBUF, SO_RCVBUF}, {SO_SNDBUFFORCE, SO_RCVBUFFORCE}};
+    const struct cipher *cipher = state;
     if (cipher->row->alg.tag_bytes == 0)
         return SIZE_MAX;
     if (wanted > MESSAGE_BYTES_MAX)
         wanted = MESSAGE_BYTES_MAX;
     for (int tried = 0;; tried++) {
-        if (getsockopt(cipher->alg.op, SOL_SOCKET, SO_SNDBUF, &size, &len) < 0)
-            return 0;
-        size_t room = (size_t)size / PAGE_BYTES * PAGE_BYTES;
+        size_t room = buffer_room(cipher->alg.op, SO_SNDBUF), back = buffer_room(cipher->alg.op, SO_RCVBUF);
+        back = back > RESULT_EXTRA ? back - RESULT_EXTRA : 0;
+        room = MIN(room, back);
         if (wanted <= room || tried == 2)
-            return room;
+            return MIN(room, MESSAGE_BYTES_MAX);
         /* The kernel doubles what it is given (socket(7)); FORCE is root's. */
-        int half = (int)(wanted + PAGE_BYTES) / 2;
-        int names[2][2] = {{SO_SNDBUF, SO_RCVBUF}, {SO_SNDBUFFORCE, SO_RCVBUFFORCE}};
+        int half = (int)(wanted + RESULT_EXTRA + PAGE_BYTES) / 2;
         for (int i = 0; i < 2; i++)
             setsockopt(cipher->alg.op, SOL_SOCKET, names[tried][i], &half, sizeof half);
     }

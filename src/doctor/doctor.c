@@ -17,6 +17,7 @@
 #include <sockeye/tls.h>
 
 #include "base/base.h"
+#include "crypto/kernel.h"
 #include "loop/backend.h"
 #include "sys/sys.h"
 #include "wire/source.h"
@@ -167,21 +168,41 @@ static int try_seccomp(char *detail, size_t size) {
     return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0 ? -ENOSYS : 0;
 }
 
+/* The kernel's ciphers, as the recipes use them; all by AF_ALG. */
+static int try_kernel_hash(char *detail, size_t size) {
+    snprintf(detail, size, "SHA-256 by AF_ALG");
+    return alg_probe("hash", "sha256");
+}
+
+static int try_kernel_cbc(char *detail, size_t size) {
+    snprintf(detail, size, "AES-CBC by AF_ALG");
+    return alg_probe("skcipher", "cbc(aes)");
+}
+
+static int try_kernel_gcm(char *detail, size_t size) {
+    snprintf(detail, size, "AES-GCM by AF_ALG");
+    return alg_probe("aead", "gcm(aes)");
+}
+
 static const struct mechanism {
     const char *area, *name, *since, *instead;
     int (*attempt)(char *detail, size_t size);
+    const char *(*cause)(int code); /* where an errno means something of its own; or NULL */
 } mechanisms[] = {
-    {"net", "ipv4", "", "IPv6", try_ipv4},
-    {"net", "ipv6", "Linux 2.2", "IPv4", try_ipv6},
-    {"net", "dual-stack", "Linux 2.4", "IPv4 alone", try_dual_stack},
-    {"move", "splice", "Linux 2.6.17", "copying", try_splice},
-    {"stdio", "reopen", "Linux 2.2", "asking poll(2) before each call", try_reopen},
-    {"tls", "library", "", "", try_tls},
-    {"packet", "capture", "Linux 2.2", "capture files alone", try_capture},
-    {"drop", "landlock", "Linux 5.13", "the rights of another user", try_landlock},
-    {"drop", "seccomp", "Linux 3.5", "the rights of another user", try_seccomp},
-    {"limit", "descriptors", "", "", try_descriptors},
-    {"limit", "backlog", "", "", try_somaxconn},
+    {"net", "ipv4", "", "IPv6", try_ipv4, NULL},
+    {"net", "ipv6", "Linux 2.2", "IPv4", try_ipv6, NULL},
+    {"net", "dual-stack", "Linux 2.4", "IPv4 alone", try_dual_stack, NULL},
+    {"move", "splice", "Linux 2.6.17", "copying", try_splice, NULL},
+    {"stdio", "reopen", "Linux 2.2", "asking poll(2) before each call", try_reopen, NULL},
+    {"tls", "library", "", "", try_tls, NULL},
+    {"packet", "capture", "Linux 2.2", "capture files alone", try_capture, NULL},
+    {"drop", "landlock", "Linux 5.13", "the rights of another user", try_landlock, NULL},
+    {"drop", "seccomp", "Linux 3.5", "the rights of another user", try_seccomp, NULL},
+    {"crypto", "kernel-hash", "Linux 2.6.38", "--provider openssl", try_kernel_hash, alg_cause},
+    {"crypto", "kernel-cbc", "Linux 4.3", "--provider openssl", try_kernel_cbc, alg_cause},
+    {"crypto", "kernel-gcm", "Linux 4.9", "--provider openssl", try_kernel_gcm, alg_cause},
+    {"limit", "descriptors", "", "", try_descriptors, NULL},
+    {"limit", "backlog", "", "", try_somaxconn, NULL},
 };
 
 static const struct {
@@ -245,6 +266,8 @@ int eye_doctor(size_t index, struct eye_mechanism *ret_mechanism) {
     m.name = row->name;
     m.since = row->since;
     fill_in(&m, row->attempt(m.detail, sizeof m.detail), row->instead);
+    if (m.status != EYE_USABLE && row->cause && row->cause(m.error))
+        snprintf(m.cause, sizeof m.cause, "%s", row->cause(m.error));
     *ret_mechanism = m;
     return 1;
 }
