@@ -409,6 +409,35 @@ def test_a_dialogue_that_the_other_side_ends(run_example):
     assert run_example("25-dialogue", "exce:cat")[0] == 1
 
 
+# ---- rows 28 to 31: digests and ciphers ----
+
+@pytest.mark.parametrize("provider", ["openssl", "kernel"])
+def test_ciphers(run_example, tmp_path, provider):
+    (tmp_path / "text").write_text("Python is awesome!")
+    status, out, err = run_example("28-hash", provider, tmp_path / "text")
+    if status == 8:
+        assert provider in err
+        pytest.skip(err.strip())
+    assert (status, out) == (0, "9d50bcac2d5e33f936ec2db7dc7b6579cba8e1b099d77c31d8564df46f66bdf5\n")
+    status, out, _ = run_example("30-gcm", provider, "aes-128-gcm", "text")
+    assert status == 0 and "and back: text\n" in out and "the tag does not verify" in out
+    status, out, _ = run_example("30-gcm", provider, "aes-128-cbc", "x" * 40)
+    assert status == 0 and "48 of ciphertext\nand back: " + "x" * 40 in out
+    assert run_example("30-gcm", provider, "aes-128-cbc")[0] == 1
+
+
+def test_a_file_encrypted_whole(run_example, tmp_path):
+    key, text, secret, back = (tmp_path / name for name in ("key", "text", "secret", "back"))
+    key.write_bytes(os.urandom(16))
+    text.write_bytes(os.urandom(100_000))
+    assert run_example("31-seal", "encrypt", key, text, secret) == (0, "100168 bytes\n", "")
+    assert run_example("31-seal", "decrypt", key, secret, back) == (0, "100000 bytes\n", "")
+    assert back.read_bytes() == text.read_bytes()
+    secret.write_bytes(secret.read_bytes()[:-1])
+    status, _, err = run_example("31-seal", "decrypt", key, secret, tmp_path / "none")
+    assert status == 1 and "does not verify" in err and not (tmp_path / "none").exists()
+
+
 # ---- rows 33 to 35: packets ----
 
 def on(host, *words):
