@@ -228,7 +228,7 @@ static const struct option_row option_tag = {"tag",
 
 const struct command cipher_command = {
     .name = "cipher",
-    .summary = "AES-CBC, AES-CTR, AES-GCM and ChaCha20-Poly1305 with your own key and IV",
+    .summary = "AES and ChaCha20-Poly1305 with a key and an IV of your own",
     .arguments = "encrypt|decrypt [IN [OUT]]",
     .about = "One message with one key and one IV, by OpenSSL or by the kernel. CBC is filled\n"
              "up by PKCS#7; the tag of GCM and ChaCha20-Poly1305 follows the ciphertext. What\n"
