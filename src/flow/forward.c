@@ -9,6 +9,7 @@
 #include "flow/flow.h"
 #include "loop/loop.h"
 #include "net/net.h"
+#include "sys/sys.h"
 
 #define DATAGRAM_WAIT_NS (1 * NS_PER_S)
 #define DATAGRAM_IDLE_NS (60 * NS_PER_S) /* a sender that says nothing for so long has gone */
@@ -393,7 +394,7 @@ void eye_forward_stop(eye_forward *f, int64_t grace_ns) {
     if (grace_ns <= 0)
         joints_stop(f);
     else if (!eye_op_pending(&f->grace_op) && (f->server || !list_empty(&f->joints)))
-        eye_timer(f->loop, &f->grace_op, time_after(f->loop->now_ns, grace_ns), grace_done);
+        eye_timer(f->loop, &f->grace_op, time_after(sys_now(), grace_ns), grace_done);
     forward_settle(f);
 }
 

@@ -14,6 +14,7 @@
 #include "loop/loop.h"
 #include "net/net.h"
 #include "net/share.h"
+#include "sys/sys.h"
 
 #define DATAGRAM_PEERS_MAX 1024
 #define PAUSE_NS           (100 * NS_PER_MS)
@@ -362,7 +363,8 @@ void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done 
     eye_loop *loop = server->serving.loop;
     op_begin(loop, op, &op_stop, done);
     ring_append(&server->stop_ops, op);
-    int64_t end_ns = time_after(loop->now_ns, MAX(grace_ns, 0));
+    /* From now, not from the beginning of the turn, which may be long ago. */
+    int64_t end_ns = time_after(sys_now(), MAX(grace_ns, 0));
     server->end_ns = server->stopping ? MIN(server->end_ns, end_ns) : end_ns;
     server->stopping = true;
     for (size_t i = 0; i < server->port_count; i++) {

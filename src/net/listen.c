@@ -234,8 +234,8 @@ void listener_keep_out(eye_listener *listener) {
 }
 
 bool listener_waited_for(const eye_listener *listener) {
-    bool comes = slot_has_ahead(&listener->slot); /* one that the engine has accepted already */
-    return queue_is_ours(listener) && (comes || sys_poll_now(listener->slot.fd, POLLIN) > 0);
+    return queue_is_ours(listener) &&
+           (slot_has_ahead(&listener->slot) || sys_poll_now(listener->slot.fd, POLLIN) > 0);
 }
 
 struct slot *listener_slot(eye_listener *listener) {
