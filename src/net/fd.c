@@ -31,24 +31,11 @@ static int open_way(int fd, enum eye_way way, unsigned *ret_flags) {
 }
 
 static int open_both(eye_loop *loop, int fd, eye_stream **ret_stream) {
-    unsigned flags[2];
     if (fcntl(fd, F_GETFL) < 0)
         return -errno;
     if (taken(fd))
         return -EBUSY;
-    AUTO_FD int in = open_way(fd, EYE_IN, &flags[EYE_IN]);
-    if (in < 0)
-        return in;
-    AUTO_FD int out = open_way(fd, EYE_OUT, &flags[EYE_OUT]);
-    if (out < 0)
-        return out;
-    int r = loop_null_over(loop, fd);
-    if (r == 0)
-        r = stream_new_two(loop, (const int[]){in, out}, flags, ret_stream);
-    if (r < 0)
-        return r;
-    in = out = -1; /* the stream's now */
-    return 0;
+    return inherit_both(loop, (const int[]){fd, fd}, open_way, ret_stream);
 }
 
 static int fd_fail(int code, const struct eye_endpoint *e, struct eye_err *reterr) {

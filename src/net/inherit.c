@@ -82,3 +82,23 @@ int nowhere(enum eye_way way, unsigned *ret_flags) {
     close(pipe[0]);
     return pipe[1];
 }
+
+int inherit_both(eye_loop *loop, const int fds[2],
+                 int (*open_way)(int fd, enum eye_way way, unsigned *ret_flags), eye_stream **ret_stream) {
+    unsigned flags[2] = {0};
+    AUTO_FD int in = open_way(fds[EYE_IN], EYE_IN, &flags[EYE_IN]);
+    if (in < 0)
+        return in;
+    AUTO_FD int out = open_way(fds[EYE_OUT], EYE_OUT, &flags[EYE_OUT]);
+    if (out < 0)
+        return out;
+    int r = loop_null_over(loop, fds[EYE_IN]);
+    if (r == 0 && fds[EYE_OUT] != fds[EYE_IN])
+        r = loop_null_over(loop, fds[EYE_OUT]);
+    if (r == 0)
+        r = stream_new_two(loop, (const int[]){in, out}, flags, ret_stream);
+    if (r < 0)
+        return r;
+    in = out = -1; /* the stream's now */
+    return 0;
+}

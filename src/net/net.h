@@ -112,6 +112,10 @@ int inherit_way(int fd, enum eye_way way, unsigned *ret_flags);
 int inherit_flags(int fd, unsigned *ret_flags);
 /* Stands for a way that a descriptor does not have: reading ends at once, writing is a broken pipe. */
 int nowhere(enum eye_way way, unsigned *ret_flags);
+/* A stream over two inherited descriptors, to read from and to write to, or over one that is both; open_way
+ * is inherit_way or chooses it. In their place stands /dev/null afterwards. */
+int inherit_both(eye_loop *loop, const int fds[2],
+                 int (*open_way)(int fd, enum eye_way way, unsigned *ret_flags), eye_stream **ret_stream);
 
 /* Which addresses an endpoint has: a copy of what the resolver must know, so that a helper thread may
  * outlive the endpoint. */
