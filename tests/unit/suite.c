@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,11 @@ int suite_tcp_listener(int backlog, struct eye_addr *ret_addr) {
 
 int suite_connect(const struct eye_addr *addr) {
     int fd = must(socket(addr->u.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-    must(connect(fd, &addr->u.sa, addr->len), "connect");
+    int r = connect(fd, &addr->u.sa, addr->len);
+    struct pollfd connected = {.fd = fd, .events = POLLOUT};
+    while (r < 0 && errno == EINTR) /* it goes on by itself (connect(2)) */
+        r = poll(&connected, 1, -1);
+    must(r, "connect");
     must(fcntl(fd, F_SETFL, O_NONBLOCK), "fcntl");
     return fd;
 }
