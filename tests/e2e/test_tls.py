@@ -352,7 +352,7 @@ def test_check(start_sockeye, run_sockeye, certs):
 
 def test_denied_before_the_handshake(start_sockeye, certs):
     server = start_sockeye("echo", f"tls:127.0.0.1:0,cert={certs.good},deny=127.0.0.0/8")
-    with connect(server.listening()) as sock, pytest.raises((ConnectionResetError, BrokenPipeError)):
+    with pytest.raises((ConnectionResetError, BrokenPipeError)), connect(server.listening()) as sock:
         sock.sendall(b"x")
         sock.recv(1)
     assert server.wait_event("closed")["reason"] == "denied"

@@ -232,17 +232,19 @@ def pipes(run, *options):
 
 
 COPIED = "--trace=/dev/null"  # which has to see the bytes, so that the kernel alone does not move them
+EPOLL = "--engine=epoll"  # whose calls are the C library's; a ring's fail by the seam, in the unit tests
 SCENARIOS = {
-    "relay": (relay,),
-    "relay-copied": (relay, COPIED),
+    "relay": (relay, EPOLL),
+    "relay-copied": (relay, EPOLL, COPIED),
     "relay-poll": (relay, "--engine=poll"),
     "relay-select": (relay, "--engine=select"),
-    "upload": (upload,),
-    "upload-copied": (upload, COPIED),
-    "download": (download,),
-    "download-copied": (download, COPIED),
-    "command": (command,),
-    "pipes": (pipes,),
+    "relay-ring": (relay, "--engine=io_uring"),  # what is not asked of the ring
+    "upload": (upload, EPOLL),
+    "upload-copied": (upload, EPOLL, COPIED),
+    "download": (download, EPOLL),
+    "download-copied": (download, EPOLL, COPIED),
+    "command": (command, EPOLL),
+    "pipes": (pipes, EPOLL),
 }
 
 
@@ -289,7 +291,9 @@ def numbers(count):
 
 @pytest.mark.parametrize("group", FAULTS)
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_each_call_fails_in_its_turn(sockeye, tmp_path, scenario, group):
+def test_each_call_fails_in_its_turn(sockeye, needs, tmp_path, scenario, group):
+    if scenario == "relay-ring":
+        needs("engine", "io_uring")
     counts = counts_of(sockeye, tmp_path, scenario)
     found = []
     for call, errors in FAULTS[group].items():
@@ -304,7 +308,8 @@ def test_each_call_fails_in_its_turn(sockeye, tmp_path, scenario, group):
 
 
 def test_every_call_is_made_by_one_of_them(sockeye, tmp_path):
-    made = set().union(*(counts_of(sockeye, tmp_path, scenario) for scenario in SCENARIOS))
+    made = set().union(*(counts_of(sockeye, tmp_path, scenario)
+                         for scenario in SCENARIOS if scenario != "relay-ring"))
     assert {call for calls in FAULTS.values() for call in calls} <= made
 
 
