@@ -22,6 +22,7 @@ struct await {
     const struct eye_endpoint *endpoint;
     const struct eye_observer *observer;
     eye_op *tail; /* those who wait, in a ring */
+    bool left;    /* freed by its owner: goes with the last accept */
     size_t port_count;
     struct await_port ports[EYE_LISTENER_MAX];
 };
@@ -39,9 +40,22 @@ static bool admitted(const struct await *await, const eye_stream *stream) {
     return eye_stream_peer(stream, &addr) < 0 || eye_endpoint_admits(await->endpoint, &addr);
 }
 
+static void await_drop(struct await *await) {
+    for (size_t i = 0; i < await->port_count; i++)
+        if (eye_op_pending(&await->ports[i].op))
+            return;
+    free(await);
+}
+
 static void accept_done(eye_op *op, int64_t result) {
     struct await_port *port = eye_container_of(op, struct await_port, op);
     struct await *await = port->await;
+    if (await->left) {
+        if (result == 0)
+            stream_refuse(port->accepted);
+        await_drop(await);
+        return;
+    }
     if (result == -ECANCELED)
         return;
     if (result == 0 && !admitted(await, port->accepted))
@@ -119,6 +133,7 @@ struct await *await_free(struct await *await) {
         if (await->ports[i].spare)
             stream_refuse(await->ports[i].accepted);
     }
-    free(await);
+    await->left = true;
+    await_drop(await);
     return NULL;
 }

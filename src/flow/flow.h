@@ -55,7 +55,7 @@ int await_new(eye_loop *loop, const struct eye_endpoint *endpoint, const struct 
 /* Completes with 0 and the next peer's stream, in the order of asking; uses op->user. Errors: as
  * eye_accept. */
 void await_peer(struct await *await, eye_op *op, eye_stream **ret_stream, eye_done *done);
-/* Stops listening and frees; from a done that was finished after the last of those who waited. */
+/* Stops listening and frees, as soon as its own accepts have ended; nobody may be waiting. */
 struct await *await_free(struct await *await);
 
 #endif
