@@ -1,5 +1,5 @@
-"""The table of docs/end-of-stream.md, for every pair of kinds on the two sides of a relay, on the
-engines: what an end, a reset, and a side that takes no more do to the other side, to the exit status, and
+"""The table of docs/end-of-stream.md, for every pair of kinds on the two sides of a relay, on every
+engine: what an end, a reset, and a side that takes no more do to the other side, to the exit status, and
 to the counts of bytes."""
 
 import contextlib
@@ -10,8 +10,6 @@ import pytest
 
 from peers import payload
 from sides import SIDES
-
-pytestmark = pytest.mark.sampled
 
 DOC = pathlib.Path(__file__).resolve().parents[2] / "docs" / "end-of-stream.md"
 KINDS = tuple(SIDES)

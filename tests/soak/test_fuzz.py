@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SECONDS = int(os.environ.get("FUZZ_SECONDS", "24"))
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "12"))
 
 
 @pytest.mark.parametrize("target", sorted(path.stem for path in (ROOT / "fuzz").glob("fuzz_*.c")))
