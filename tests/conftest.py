@@ -78,9 +78,8 @@ def unusable_reason(area, name):
 
 
 def engines():
-    """All but kqueue, which is of other systems and whose code runs in the unit tests, and thread, whose
-    loops are poll's: what it has of its own is in test_engines.py."""
-    return [row["name"] for row in doctor() if row.get("area") == "engine" and row["name"] not in ("kqueue", "thread")]
+    """All but kqueue, which is of other systems and whose code runs in the unit tests."""
+    return [row["name"] for row in doctor() if row.get("area") == "engine" and row["name"] != "kqueue"]
 
 
 def pytest_generate_tests(metafunc):
