@@ -164,7 +164,7 @@ static void print_json(const struct hashing *h, const char *name, const struct d
 }
 
 static int hash_print(struct hashing *h, const char *name) {
-    struct digests digests;
+    struct digests digests = {0};
     int r = hash_file(h, name, &digests);
     if (r < 0)
         return report_code(r, name);
@@ -181,7 +181,7 @@ struct checked {
 
 static int check_one(void *user, const char *alg, const char *hex, const char *name) {
     struct checked *c = user;
-    struct digests digests;
+    struct digests digests = {0};
     char escaped[1024];
     hashing_clear(c->h);
     int status = hashing_add(c->h, alg);

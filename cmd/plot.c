@@ -100,7 +100,7 @@ static void axes(FILE *svg, const struct plot *plot, const char *subject, const 
                  const struct scale *y) {
     char text[32];
     fprintf(svg, "<text x='0' y='-12' class='h'>%s</text>\n", subject);
-    for (double power = y->low; power <= y->high; power++) {
+    for (int power = (int)y->low; power <= (int)y->high; power++) {
         double at = y_at(y, pow(10, power));
         fprintf(svg, "<path d='M0 %.1fH%.0f' class='g'/><text x='-8' y='%.1f' class='e'>%g</text>\n", at,
                 PANEL_W, at + 4, pow(10, power));
@@ -183,7 +183,7 @@ static void draw(FILE *svg, const struct plot *plot) {
             continue;
         done = plot->points[i].subject;
         fprintf(svg, "<g transform='translate(%.0f %.0f)'>\n", LEFT + (double)(count % 2) * (PANEL_W + GAP_X),
-                TOP + 30 + (double)(count / 2) * (PANEL_H + GAP_Y));
+                TOP + 30 + floor((double)count / 2) * (PANEL_H + GAP_Y));
         panel(svg, plot, done, &x, &y);
         fputs("</g>\n", svg);
         count++;

@@ -382,10 +382,13 @@ static int sniff_run(const void *options, struct arguments arguments) {
     struct sniff *sniff = calloc(1, sizeof *sniff);
     char *fields = o->fields ? strdup(o->fields) : NULL, *filter = NULL;
     struct eye_err err;
-    int status = sniff && (fields || !o->fields) ? STATUS_OK : report_code(-ENOMEM, "options");
+    if (!sniff || (o->fields && !fields)) {
+        free(sniff);
+        free(fields);
+        return report_code(-ENOMEM, "options");
+    }
 
-    if (status == STATUS_OK)
-        status = sniff_check(o, &sniff->show);
+    int status = sniff_check(o, &sniff->show);
     if (status == STATUS_OK && fields && show_fields(&sniff->show, fields, &err) < 0)
         status = report_in(&err, o->fields);
     if (status == STATUS_OK)

@@ -561,8 +561,10 @@ static void sender_drop(struct transfer *t) {
 
 static void sender_done(struct transfer *t) {
     struct sender *s = sender_of(t);
-    if (s->fts)
+    if (s->fts) {
+        fts_read(s->fts); /* glibc's fts_close(3) loses what was never begun */
         fts_close(s->fts);
+    }
     for (char **root = s->roots; root && *root; root++)
         free(*root);
     free(s->roots);

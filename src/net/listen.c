@@ -54,8 +54,6 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
 
 static void listener_release(eye_listener *listener) {
     slot_detach(&listener->slot);
-    if (listener->scheme->unbind)
-        listener->scheme->unbind(listener->endpoint, &listener->bound);
     close(listener->slot.fd);
     free(listener);
 }
@@ -255,6 +253,8 @@ eye_listener *eye_listener_free(eye_listener *listener) {
         return NULL;
     tls_port_free(listener->tls);
     inbox_abandon(&listener->peers);
+    if (listener->scheme->unbind) /* now, for senders' streams may outlive the endpoint */
+        listener->scheme->unbind(listener->endpoint, &listener->bound);
     if (has_senders(listener))
         senders_close(&listener->senders);
     else

@@ -9,6 +9,7 @@
  * Refused: inherited descriptors, which may block in accept(2) when another loop was quicker; and streams of
  * datagrams' senders (serve.c), since the kernel may give a sender's first datagram to one loop and its
  * second to another. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -117,6 +118,7 @@ void eye_shares_done(struct eye_endpoint *shares, size_t count) {
 /* Fills in the i-th of count shares; the first one has its listeners. */
 static int share_open(struct eye_endpoint *shares, size_t i, size_t count) {
     struct eye_endpoint *e = &shares[i];
+    assert(count > 0);
     struct eye_share *share = calloc(1, sizeof *share), *first = shares[0].share;
     if (!share)
         return -ENOMEM;

@@ -368,6 +368,7 @@ static int file_next(eye_source *source, struct eye_packet *ret_packet, struct e
         if (r < 0)
             return r;
     }
+    assert(file->record); /* file_kind found it */
     return file->record(file, ret_packet, reterr);
 }
 
@@ -395,7 +396,7 @@ static int file_open(const char *path, const struct eye_source_opts *opts, eye_s
     file->given = given;
     file->fd = given ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     file->source.link = -EAGAIN;
-    struct stat st;
+    struct stat st = {0};
     int r = file->fd < 0 || fstat(file->fd, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : 0;
     if (r < 0) {
         err_set(reterr, r, EYE_FAIL_OTHER, "%s: %s", name, eye_strerror(r));

@@ -85,7 +85,7 @@ static int ip_open(const char *protocol, const struct eye_source_opts *opts, eye
             return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "'%s' is no protocol of IP", protocol);
         number = (uint64_t)found->p_proto;
     }
-    struct raw *raw;
+    struct raw *raw = NULL;
     int r = raw_open(AF_INET, (int)number, protocol, opts, &raw, reterr);
     if (r == 0)
         *ret_source = &raw->source;
@@ -108,7 +108,7 @@ static int packet_join(struct raw *raw, const char *interface, const struct eye_
 
 static int packet_open(const char *interface, const struct eye_source_opts *opts, eye_source **ret_source,
                        struct eye_err *reterr) {
-    struct raw *raw;
+    struct raw *raw = NULL;
     /* Protocol 0 receives nothing until the socket is bound: no packet of another interface is in its queue.
      */
     int r = raw_open(AF_PACKET, 0, interface, opts, &raw, reterr);

@@ -86,6 +86,7 @@ def test_a_clean_end_for_s_client(start, start_sockeye, certs):
     client.wait()
     assert re.search(rb"<<< TLS 1.3, Alert \[length 0002\], warning close_notify", client.stdout), client
     assert b"closed\n" in client.stdout and b"errno" not in client.stdout
+    server.wait()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -308,6 +309,7 @@ def test_many_at_once(start_sockeye, certs, engine):
     assert len([event for event in server.events if event["event"] == "tls"]) == count
 
 
+@pytest.mark.not_sanitized
 def test_a_stuck_reader_costs_a_bounded_amount(start_sockeye, certs):
     """It sends for ever and reads nothing: the server stops reading."""
     server = start_sockeye("echo", f"tls:127.0.0.1:0,cert={certs.good}")
