@@ -140,7 +140,7 @@ static void panel(FILE *svg, const struct plot *plot, const char *subject, const
         while (before < p &&
                (before->subject != p->subject || before->series != p->series || before->way != p->way))
             before++;
-        if (before == p && strcmp(p->subject, subject) == 0)
+        if (before == p && p->subject == subject)
             line(svg, plot, p, x, y);
     }
 }

@@ -7,6 +7,7 @@
  *
  * Expressions are applied here and not by the kernel, whose filter could only be put in when packets are in
  * the socket's queue already. */
+#include <assert.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
@@ -87,6 +88,7 @@ static int ip_open(const char *protocol, const struct eye_source_opts *opts, eye
     }
     struct raw *raw = NULL;
     int r = raw_open(AF_INET, (int)number, protocol, opts, &raw, reterr);
+    assert(r < 0 || raw);
     if (r == 0)
         *ret_source = &raw->source;
     return r;
@@ -114,6 +116,7 @@ static int packet_open(const char *interface, const struct eye_source_opts *opts
     int r = raw_open(AF_PACKET, 0, interface, opts, &raw, reterr);
     if (r < 0)
         return r;
+    assert(raw);
     r = packet_join(raw, interface, opts);
     if (r < 0) {
         raw_free(&raw->source);
