@@ -7,8 +7,8 @@
  *
  * Expressions are applied here and not by the kernel, whose filter could only be put in when packets are in
  * the socket's queue already. */
-#include <assert.h>
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
