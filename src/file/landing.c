@@ -51,15 +51,12 @@ static int open_folder(int root_fd, const char *name, const char **ret_last, str
 }
 
 static void name_part(struct landing *landing, const char *name) {
-    struct xxh64 hash;
     if (strlen(name) + sizeof PART_SUFFIX < NAME_MAX) {
         snprintf(landing->part, sizeof landing->part, ".%.230s" PART_SUFFIX, name);
         return;
     }
-    xxh64_begin(&hash);
-    xxh64_update(&hash, name, strlen(name));
     snprintf(landing->part, sizeof landing->part, ".%016llx" PART_SUFFIX,
-             (unsigned long long)xxh64_value(&hash));
+             (unsigned long long)digest_of(name, strlen(name)));
 }
 
 static bool is_ours(const struct stat *st) {

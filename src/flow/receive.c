@@ -360,26 +360,20 @@ static bool read_entry(struct item *item, const uint8_t *p, size_t size) {
 }
 
 static bool got_folder(struct receiver *r, struct item *item) {
-    struct xxh64 hash;
     if (r->depth == DEPTH_MAX)
         return protocol_error(r, "folders too deep");
     struct eye_err err = {0};
     int s = landing_folder(r->root_fd, item->name, &err);
     item->err = err;
     item->err.code = MIN(s, 0);
-    xxh64_begin(&hash);
-    xxh64_update(&hash, item->name, strlen(item->name));
-    r->folders[r->depth].name_hash = xxh64_value(&hash);
+    r->folders[r->depth].name_hash = digest_of(item->name, strlen(item->name));
     r->folders[r->depth++].made = s == 1;
     item->kind = ITEM_ANSWER;
     return true;
 }
 
 static bool got_folder_end(struct receiver *r, struct item *item) {
-    struct xxh64 hash;
-    xxh64_begin(&hash);
-    xxh64_update(&hash, item->name, strlen(item->name));
-    if (r->depth == 0 || r->folders[--r->depth].name_hash != xxh64_value(&hash))
+    if (r->depth == 0 || r->folders[--r->depth].name_hash != digest_of(item->name, strlen(item->name)))
         return protocol_error(r, "the end of another folder");
     item->kind = r->folders[r->depth].made ? ITEM_FOLDER_END : ITEM_ANSWER;
     return true;

@@ -12,8 +12,6 @@
 #include "net/net.h"
 #include "sys/sys.h"
 
-#define DIGEST_PIECE_BYTES (64 * 1024)
-
 static void transfer_settle(struct transfer *t);
 static void next_peer(struct transfer *t);
 
@@ -255,14 +253,13 @@ void transfer_work(struct transfer *t, int64_t (*work)(void *t)) {
 }
 
 int transfer_digest(struct transfer *t, int fd, int64_t from, int64_t to, struct digest *digest) {
-    uint8_t piece[DIGEST_PIECE_BYTES];
     while (from < to) {
         if (transfer_stops(t))
             return -ECANCELED;
-        int64_t n = sys_pread(fd, piece, (size_t)MIN(to - from, (int64_t)sizeof piece), from);
+        int64_t n = sys_pread(fd, t->piece, (size_t)MIN(to - from, (int64_t)sizeof t->piece), from);
         if (n <= 0)
             return n < 0 ? (int)n : -ENODATA;
-        digest_update(digest, piece, (size_t)n);
+        digest_update(digest, t->piece, (size_t)n);
         from += n;
     }
     return 0;

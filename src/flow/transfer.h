@@ -68,8 +68,10 @@ static inline void put_bytes(uint8_t *p, const void *data, size_t size) {
 
 /* ---- a transfer ---- */
 
-#define IN_BYTES  (96 * 1024)
-#define OUT_BYTES (128 * 1024)
+#define IN_BYTES           (96 * 1024)
+#define OUT_BYTES          (128 * 1024)
+/* Measured: the fewer the cheaper, as long as a piece stays in the cache until it has been sent. */
+#define DIGEST_PIECE_BYTES (256 * 1024)
 _Static_assert(IN_BYTES > FRAME_HEADER_BYTES + FRAME_CONTROL_MAX, "a control frame fits");
 
 struct transfer;
@@ -119,6 +121,7 @@ struct transfer {
     eye_op open_op, in_op, out_op, timer_op, work_op, close_op;
     size_t in_used, out_used;
     uint8_t in[IN_BYTES], out[OUT_BYTES];
+    uint8_t piece[DIGEST_PIECE_BYTES]; /* of a file that is digested; touched where one is */
 };
 
 /* Starts it; op completes when it is over. */

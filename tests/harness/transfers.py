@@ -9,6 +9,12 @@ BLOCK = 1 << 20
 MASK = (1 << 64) - 1
 P1, P2, P3, P4, P5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
                       0x27D4EB2F165667C5)
+Q1, Q2, Q3 = 0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D
+SECRET = bytes.fromhex(
+    "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221"
+    "b8084674f743248ee03590e6813a264c3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8"
+    "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364eac5ac8334d3ebc3c581a0fffa1363eb"
+    "170ddd51b7f0da49d316552629d4689e2b16be587d47a1fc8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e")
 
 
 def hello(role="s", version=1, digests=True, total=0):
@@ -43,40 +49,35 @@ def frames(data):
         at += 8 + size
 
 
-def _rotate(x, bits):
-    return (x << bits | x >> (64 - bits)) & MASK
+def _mix(lanes, stripe, at):
+    words = struct.unpack("<8Q", stripe)
+    for i, (word, key) in enumerate(zip(words, struct.unpack_from("<8Q", SECRET, at))):
+        keyed = word ^ key
+        lanes[i ^ 1] = lanes[i ^ 1] + word & MASK
+        lanes[i] = lanes[i] + (keyed & 0xffffffff) * (keyed >> 32) & MASK
 
 
-def _mix(lane, word):
-    return _rotate((lane + word * P2) & MASK, 31) * P1 & MASK
+def xxh3(data):
+    """XXH3, 64 bits, seed 0, its form for more than 240 bytes, from its specification; slow."""
+    lanes = [Q3, P1, P2, P3, P4, Q2, P5, Q1]
+    for number in range((len(data) - 1) // 64):
+        _mix(lanes, data[64 * number:64 * number + 64], 8 * (number % 16))
+        if number % 16 == 15:
+            keys = struct.unpack_from("<8Q", SECRET, 128)
+            lanes = [(lane ^ lane >> 47 ^ key) * Q1 & MASK for lane, key in zip(lanes, keys)]
+    _mix(lanes, data[-64:], 121)
+    keyed = [lane ^ key for lane, key in zip(lanes, struct.unpack_from("<8Q", SECRET, 11))]
+    value = len(data) * P1
+    for product in (keyed[i] * keyed[i + 1] for i in range(0, 8, 2)):
+        value += product & MASK ^ product >> 64
+    value = (value & MASK ^ (value & MASK) >> 37) * 0x165667919E3779F9 & MASK
+    return value ^ value >> 32
 
 
-def xxh64(data):
-    """XXH64 with seed 0, from its specification; slow."""
-    at, value = 0, P5
-    if len(data) >= 32:
-        lanes = [(P1 + P2) & MASK, P2, 0, -P1 & MASK]
-        while len(data) - at >= 32:
-            lanes = [_mix(lane, word) for lane, word in zip(lanes, struct.unpack_from("<4Q", data, at))]
-            at += 32
-        value = sum(_rotate(lane, bits) for lane, bits in zip(lanes, (1, 7, 12, 18))) & MASK
-        for lane in lanes:
-            value = ((value ^ _mix(0, lane)) * P1 + P4) & MASK
-    value = (value + len(data)) & MASK
-    while len(data) - at >= 8:
-        value = (_rotate(value ^ _mix(0, struct.unpack_from("<Q", data, at)[0]), 27) * P1 + P4) & MASK
-        at += 8
-    if len(data) - at >= 4:
-        word = struct.unpack_from("<I", data, at)[0]
-        value = (_rotate(value ^ word * P1 & MASK, 23) * P2 + P3) & MASK
-        at += 4
-    for byte in data[at:]:
-        value = _rotate(value ^ byte * P5 & MASK, 11) * P1 & MASK
-    for shift, prime in ((33, P2), (29, P3), (32, 1)):
-        value = (value ^ value >> shift) * prime & MASK
-    return value
+def filled(data):
+    return data.ljust(256, b"\0")
 
 
 def digest(data):
     blocks = [data[at:at + BLOCK] for at in range(0, len(data), BLOCK)]
-    return xxh64(b"".join(struct.pack(">Q", xxh64(block)) for block in blocks))
+    return xxh3(filled(b"".join(struct.pack(">Q", xxh3(filled(block))) for block in blocks)))
