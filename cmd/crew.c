@@ -227,6 +227,7 @@ int crew_open(struct crew *crew, const struct common *common) {
         free(crew->parts);
         return status;
     }
+    crew->observer.without_addresses = crew->run.events.observer.without_addresses;
     crew->parts[0].loop = crew->run.loop;
     if (crew->count == 1)
         return STATUS_OK;

@@ -267,7 +267,9 @@ static void on_event(void *user, const struct eye_event *event) {
 
 int events_open(struct events *events, const struct common *common, struct eye_err *reterr) {
     *events = (struct events){.lock = PTHREAD_MUTEX_INITIALIZER,
-                              .observer = {.event = on_event, .user = events},
+                              .observer = {.event = on_event,
+                                           .user = events,
+                                           .without_addresses = !common->verbose && !common->events},
                               .verbose = common->verbose,
                               .quiet = common->quiet,
                               .json = common->events != NULL,

@@ -60,6 +60,8 @@ struct eye_event {
 struct eye_observer {
     void (*event)(void *user, const struct eye_event *event);
     void *user;
+    bool without_addresses; /* `connected` need not have peer and local, for which the kernel is asked each
+                               time */
 };
 
 /* The words of the event lines: "listening", "connected", ...; "end", "reset", ... */

@@ -35,11 +35,6 @@ static void await_give(struct await *await, eye_stream *stream, int64_t result) 
     op_finish(await->loop, op, result);
 }
 
-static bool admitted(const struct await *await, const eye_stream *stream) {
-    struct eye_addr addr;
-    return eye_stream_peer(stream, &addr) < 0 || eye_endpoint_admits(await->endpoint, &addr);
-}
-
 static void await_drop(struct await *await) {
     for (size_t i = 0; i < await->port_count; i++)
         if (eye_op_pending(&await->ports[i].op))
@@ -58,7 +53,7 @@ static void accept_done(eye_op *op, int64_t result) {
     }
     if (result == -ECANCELED)
         return;
-    if (result == 0 && !admitted(await, port->accepted))
+    if (result == 0 && !stream_admitted(await->endpoint, port->accepted))
         stream_refuse(port->accepted);
     else if (is_refusal(result))
         observe_refused(await->observer, 0, EYE_TO, await->endpoint, eye_listener_refusal(port->listener));

@@ -19,7 +19,7 @@
 #define UDP_GRO 104 /* linux/udp.h, since Linux 5.0 */
 #endif
 
-#define ANSWERS_EACH 16 /* there is room for so many whenever a datagram is told */
+#define ANSWERS_EACH (BATCH_ROOM - BATCH_MAX) /* there is room for so many whenever a datagram is told */
 
 struct datagram_service {
     struct slot *slot;
@@ -30,7 +30,7 @@ struct datagram_service {
     bool telling, stopped;
     bool joined;   /* the kernel joins datagrams here */
     size_t copies; /* of answers that lie elsewhere than in buffer */
-    uint8_t *copied[BATCH_MAX];
+    uint8_t *copied[BATCH_ROOM];
     struct batch received, answers;
     uint8_t buffer[BATCH_MAX * DATAGRAM_BYTES];
 };
@@ -58,7 +58,7 @@ static void send_done(eye_op *op, int64_t result) {
 /* Tells what came, as long as there is room for its answers. */
 static void tell(struct datagram_service *s) {
     s->telling = true;
-    while (s->at < s->received.count && s->answers.count <= BATCH_MAX - ANSWERS_EACH && !s->stopped) {
+    while (s->at < s->received.count && s->answers.count <= BATCH_MAX && !s->stopped) {
         const struct datagram *d = s->current = &s->received.list[s->at];
         size_t left = d->size - s->at_byte;
         size_t size = d->segment_bytes ? MIN(d->segment_bytes, left) : left;
@@ -123,7 +123,7 @@ void datagrams_answer(struct datagram_service *s, const void *data, size_t size)
     const uint8_t *from = data;
     if (lies_in_buffer(s, from, size) && join_answer(s, from, size))
         return;
-    if (s->answers.count == BATCH_MAX)
+    if (s->answers.count == BATCH_ROOM)
         return; /* more than ANSWERS_EACH: dropped, as a full socket buffer drops them */
     if (!lies_in_buffer(s, from, size)) {
         uint8_t *copy = malloc(MAX(size, (size_t)1));
@@ -133,10 +133,12 @@ void datagrams_answer(struct datagram_service *s, const void *data, size_t size)
         s->copied[s->copies++] = copy;
         from = copy;
     }
-    s->answers.list[s->answers.count++] = (struct datagram){.data = (uint8_t *)(uintptr_t)from,
-                                                            .size = size,
-                                                            .peer = s->current->peer,
-                                                            .local = s->current->local};
+    struct datagram *answer = &s->answers.list[s->answers.count++];
+    answer->data = (uint8_t *)(uintptr_t)from;
+    answer->size = size;
+    answer->segment_bytes = 0;
+    addr_copy(&answer->peer, &s->current->peer);
+    addr_copy(&answer->local, &s->current->local);
 }
 
 /* Unix datagrams are as large as their sender's buffer (unix(7)); of them fewer are taken at once. */

@@ -11,10 +11,17 @@ static inline void observe(const struct eye_observer *observer, const struct eye
         observer->event(observer->user, event);
 }
 
+/* Whether allow= and deny= let a stream's peer pass; without either its address is not asked for. */
+static inline bool stream_admitted(const struct eye_endpoint *endpoint, const eye_stream *stream) {
+    struct eye_addr addr;
+    return endpoint->allow_count + endpoint->deny_count == 0 || eye_stream_peer(stream, &addr) < 0 ||
+           eye_endpoint_admits(endpoint, &addr);
+}
+
 /* Tells the observer where a listener listens. */
 void observe_listening(const struct eye_observer *observer, const eye_loop *loop,
                        const struct eye_endpoint *endpoint, const eye_listener *listener);
-/* Tells the observer that a stream is there, with both its addresses. */
+/* Tells the observer that a stream is there, with both its addresses unless it does without. */
 void observe_connected(const struct eye_observer *observer, uint64_t conn, enum eye_side side,
                        const struct eye_endpoint *endpoint, const eye_stream *stream,
                        const struct eye_dialled *dialled);

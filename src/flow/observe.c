@@ -30,8 +30,10 @@ void observe_connected(const struct eye_observer *observer, uint64_t conn, enum 
         .attempt_count = dialled ? dialled->attempt_count : 0,
     };
     struct eye_addr peer = {0}, local = {0};
-    eye_stream_peer(stream, &peer);
-    eye_stream_local(stream, &local);
+    if (!observer->without_addresses) {
+        eye_stream_peer(stream, &peer);
+        eye_stream_local(stream, &local);
+    }
     observe_both(observer, &event, &peer, &local);
     struct eye_tls_info info;
     if (eye_stream_tls(stream, &info) == 0)

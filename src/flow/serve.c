@@ -135,9 +135,7 @@ static uint64_t next_conn(eye_server *server) {
 }
 
 static void peer_arrived(eye_server *server, eye_stream *stream) {
-    struct eye_addr addr;
-    bool denied =
-        eye_stream_peer(stream, &addr) == 0 && !eye_endpoint_admits(server->serving.endpoint, &addr);
+    bool denied = !stream_admitted(server->serving.endpoint, stream);
     bool talk = denied || server->serving.handler->data;
     eye_peer *peer = talk ? talk_new(stream) : calloc(1, sizeof *peer);
     if (!peer) {

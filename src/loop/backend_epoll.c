@@ -1,5 +1,9 @@
 /* backend_epoll.c: epoll(7). Each descriptor is registered once, edge-triggered both ways; what it told
- * is kept in the slot, so that waiting costs one system call whatever the number of descriptors. */
+ * is kept in the slot, so that waiting costs one system call whatever the number of descriptors.
+ *
+ * Only a socket of datagrams is asked about its sending when a send waits, and no longer: it is told to be
+ * writable for every datagram that has left it (udp(7) knows no low-water mark), which would end each wait.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -32,17 +36,22 @@ static void epoll_close(eye_loop *loop) {
     free(state);
 }
 
+/* slot->flight has the ways that it is registered for. */
 static int epoll_set(eye_loop *loop, struct slot *slot) {
     const struct epoll_state *state = loop->backend_state;
-    if (slot->flags & SLOT_WATCHED || slot->wanted == 0)
+    bool out = !(slot->flags & SLOT_ENDLESS) || (slot->wanted & WAY_OUT);
+    unsigned ways = WAY_IN | (out ? WAY_OUT : 0);
+    bool watched = slot->flags & SLOT_WATCHED;
+    if (watched ? slot->flight == ways : slot->wanted == 0)
         return 0;
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+        .events = EPOLLIN | EPOLLPRI | (out ? EPOLLOUT : 0U) | EPOLLRDHUP | EPOLLET,
         .data.fd = slot->fd,
     };
-    if (epoll_ctl(state->fd, EPOLL_CTL_ADD, slot->fd, &event) < 0)
+    if (epoll_ctl(state->fd, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, slot->fd, &event) < 0)
         return -errno;
     slot->flags |= SLOT_WATCHED;
+    slot->flight = (uint8_t)ways;
     return 0;
 }
 

@@ -40,17 +40,26 @@ static void prepare_recv(struct msghdr *msg, struct message *message, struct dat
     };
 }
 
+static void set_in(struct eye_addr *addr, struct in_addr in) {
+    addr->len = sizeof addr->u.in;
+    addr->u.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr = in};
+}
+
+static void set_in6(struct eye_addr *addr, const struct in6_addr *in6, uint32_t scope_id) {
+    addr->len = sizeof addr->u.in6;
+    addr->u.in6 =
+        (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_addr = *in6, .sin6_scope_id = scope_id};
+}
+
 static void read_pktinfo4(struct datagram *d, const struct in_pktinfo *info) {
     d->group = info->ipi_addr.s_addr != info->ipi_spec_dst.s_addr;
     if (d->to.len) { /* on a socket of both families, which has told the address as a mapped one */
-        d->local = d->to;
+        addr_copy(&d->local, &d->to);
         memcpy(&d->local.u.in6.sin6_addr.s6_addr[12], &info->ipi_spec_dst, sizeof info->ipi_spec_dst);
         return;
     }
-    d->local = (struct eye_addr){.len = sizeof d->local.u.in, .u.in.sin_family = AF_INET};
-    d->to = d->local;
-    d->local.u.in.sin_addr = info->ipi_spec_dst;
-    d->to.u.in.sin_addr = info->ipi_addr;
+    set_in(&d->local, info->ipi_spec_dst);
+    set_in(&d->to, info->ipi_addr);
 }
 
 /* The local address to answer from. For IPv4 the kernel names one of its own even where the datagram came
@@ -67,13 +76,11 @@ static void read_control(const struct msghdr *msg, struct datagram *d) {
         } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof info);
-            d->to = (struct eye_addr){.len = sizeof d->to.u.in6, .u.in6.sin6_family = AF_INET6};
-            d->to.u.in6.sin6_addr = info.ipi6_addr;
-            if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) || IN6_IS_ADDR_MC_LINKLOCAL(&info.ipi6_addr))
-                d->to.u.in6.sin6_scope_id = info.ipi6_ifindex;
+            bool link = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) || IN6_IS_ADDR_MC_LINKLOCAL(&info.ipi6_addr);
+            set_in6(&d->to, &info.ipi6_addr, link ? info.ipi6_ifindex : 0);
             d->group = IN6_IS_ADDR_MULTICAST(&info.ipi6_addr);
             if (!d->group)
-                d->local = d->to;
+                addr_copy(&d->local, &d->to);
         } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
             int segment;
             memcpy(&segment, CMSG_DATA(c), sizeof segment);
@@ -201,7 +208,7 @@ static int64_t perform_send_batch(struct slot *slot, eye_op *op) {
     struct message messages[BATCH_MAX];
     struct mmsghdr msgs[BATCH_MAX];
     while ((size_t)p->moved < batch->count) {
-        size_t first = (size_t)p->moved, left = batch->count - first;
+        size_t first = (size_t)p->moved, left = MIN(batch->count - first, (size_t)BATCH_MAX);
         for (size_t i = 0; i < left; i++) {
             const struct datagram *d = &batch->list[first + i];
             prepare_send(&msgs[i].msg_hdr, &messages[i], d, is_segmented(d));

@@ -3,11 +3,14 @@
 #ifndef SOCKEYE_BATCH_H
 #define SOCKEYE_BATCH_H
 
+#include <string.h>
+
 #include <sockeye/addr.h>
 
 #include "loop/loop.h"
 
-#define BATCH_MAX            64
+#define BATCH_MAX            64               /* in one call */
+#define BATCH_ROOM           (BATCH_MAX + 16) /* so that what answers a batch need not stop in its middle */
 #define DATAGRAM_BYTES       65536 /* what one receive may bring: one datagram, or several joined (UDP_GRO) */
 #define DATAGRAM_PAYLOAD_MAX 65507 /* of one UDP datagram, and of joined ones (udp(7)) */
 #define SEGMENTS_MAX         64    /* UDP_MAX_SEGMENTS of the kernels before 6.9 */
@@ -23,11 +26,17 @@ struct datagram {
     bool cut;              /* it did not fit, and its end is lost */
 };
 
+/* As far as it is filled: the structure is five times as large as an IPv6 address. */
+static inline void addr_copy(struct eye_addr *to, const struct eye_addr *from) {
+    to->len = from->len;
+    memcpy(&to->u, &from->u, from->len);
+}
+
 struct batch {
     size_t count;
     uint64_t lost;     /* sent ones that the kernel refused, each for a reason of its own */
     size_t each_bytes; /* room for each that is received; 0: DATAGRAM_BYTES */
-    struct datagram list[BATCH_MAX];
+    struct datagram list[BATCH_ROOM];
 };
 
 /* Fills the batch: its list's data point into buffer, which has BATCH_MAX * DATAGRAM_BYTES, and the

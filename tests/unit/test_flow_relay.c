@@ -69,6 +69,26 @@ static void copied(eye_loop *loop) {
     carry(loop, END_COPY, END_TCP, "copy");
 }
 
+/* Those that are given back are kept while they are of use, and no longer. */
+static void idle_pipes_go(eye_loop *loop) {
+    struct kpipe *held[32];
+    struct got runs = {0}; /* what keeps the loop running: trimming does not */
+    int fds = suite_count_fds();
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        CHECK((held[i] = pipe_get(loop)) != NULL);
+    for (size_t i = 0; i < ARRAY_LEN(held); i++)
+        pipe_put(loop, held[i], true);
+    CHECK_INT(suite_count_fds(), fds + 2 * (int)ARRAY_LEN(held));
+    struct kpipe *again = pipe_get(loop);
+    CHECK(again == held[ARRAY_LEN(held) - 1]);
+    pipe_put(loop, again, true);
+    CHECK_INT(eye_loop_run(loop, -1), 0);
+    eye_timer(loop, &runs.op, eye_loop_now(loop) + SUITE_LIMIT_NS, got_done);
+    UNTIL(suite_count_fds() == fds);
+    eye_cancel(loop, &runs.op);
+    AWAIT_INT(runs, -ECANCELED);
+}
+
 static void copied_to_pipes(eye_loop *loop) {
     carry(loop, END_PIPES, END_COPY, "copy");
 }
@@ -303,6 +323,7 @@ static const struct suite_case cases[] = {
     {"a Unix socket to pipes", unix_pipes},
     {"pipes to pipes", pipes_pipes},
     {"what may not be spliced is copied", copied},
+    {"pipes of the pool that nobody needs are closed", idle_pipes_go},
     {"pipes are copied", copied_to_pipes},
     {"with the pool of pipes empty it copies", no_pipes_left},
     {"with no descriptor left it copies", no_descriptors_left},

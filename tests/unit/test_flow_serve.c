@@ -54,6 +54,39 @@ static unsigned closed_count(void) {
     return host.seen->count[EYE_EVENT_CLOSED];
 }
 
+/* ---- what the observer hears ---- */
+
+static struct {
+    unsigned connected;
+    bool with_addresses;
+} heard;
+
+static void hear_event(void *user, const struct eye_event *event) {
+    seen_event(user, event);
+    if (event->kind != EYE_EVENT_CONNECTED)
+        return;
+    heard.connected++;
+    heard.with_addresses = event->peer && event->local;
+    CHECK_INT(!event->peer, !event->local);
+}
+
+/* Addresses are told unless the observer does without, and allow= knows them either way. */
+static void addresses_where_wanted(eye_loop *loop) {
+    for (int without = 0; without < 2; without++) {
+        heard.connected = 0;
+        serve(loop, suite_endpoint("tcp:127.0.0.1:0,allow=127.0.0.0/8"), echo_data);
+        host.seen->observer.event = hear_event;
+        host.seen->observer.without_addresses = without;
+        int fd = peer_new();
+        ping(loop, fd);
+        CHECK_INT(heard.connected, 1);
+        CHECK_INT(heard.with_addresses, !without);
+        close(fd);
+        stop(0);
+        stopped();
+    }
+}
+
 /* ---- answers ---- */
 
 static void echoes(eye_loop *loop) {
@@ -420,6 +453,7 @@ static void stream_handler(eye_loop *loop) {
 }
 
 static const struct suite_case cases[] = {
+    {"addresses are told where the observer wants them", addresses_where_wanted},
     {"a peer is answered until it ends", echoes},
     {"a hundred peers", hundred_peers},
     {"many answers to one piece of data", many_sends},
