@@ -2,6 +2,7 @@
 #include "wire/wire.h"
 
 int eye_dissect(const struct eye_packet *packet, unsigned flags, struct eye_tree *tree) {
+    wire_bind();
     tree->layer_count = tree->item_count = 0;
     tree->truncated = tree->malformed = tree->malformed_where = NULL;
 
@@ -80,25 +81,24 @@ void wire_limit(struct wire *w, uint32_t size) {
 
 bool wire_option(struct wire *w, struct view *options, unsigned row, uint8_t *ret_kind,
                  struct view *ret_body) {
-    uint32_t off = options->pos;
-    if (view_left(options) == 0)
+    const uint32_t off = options->pos, left = view_left(options);
+    const uint8_t *at = options->data + off;
+    if (left == 0 || at[0] == 0)
         return false;
-    uint8_t kind = view_u8(options);
-    if (kind == 0)
-        return false;
-    uint32_t size = kind == 1 ? 1 : view_u8(options), taken = options->pos - off;
-    if (size < taken && !options->short_) {
+    const uint32_t taken = at[0] == 1 ? 1 : 2, size = at[0] == 1 ? 1 : left > 1 ? at[1] : taken;
+    if (size < taken) {
         wire_malformed(w, "option length below 2");
         return false;
     }
-    *ret_body = view_part(options, size > taken ? size - taken : 0);
-    if (options->short_) {
+    if (!view_bytes(options, size)) {
         wire_short(w, options);
         return false;
     }
+    *ret_body =
+        (struct view){.data = options->data, .pos = off + taken, .end = off + size, .whole = off + size};
     wire_item(w, row, 1, off, size, 0);
-    wire_item(w, row + 1, 2, off, 1, kind);
-    *ret_kind = kind;
+    wire_item(w, row + 1, 2, off, 1, at[0]);
+    *ret_kind = at[0];
     return true;
 }
 

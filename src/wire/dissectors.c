@@ -23,6 +23,7 @@ static struct {
 } bound[WIRE_TABLE_MAX][SLOT_COUNT];
 
 static const struct wire_dissector *by_proto[EYE_PROTO_MAX];
+static const struct wire_dissector *guessers[ARRAY_LEN(dissectors) + 1]; /* up to a NULL */
 static pthread_once_t bound_once = PTHREAD_ONCE_INIT;
 
 static uint32_t slot_of(uint32_t num) {
@@ -30,10 +31,13 @@ static uint32_t slot_of(uint32_t num) {
 }
 
 static void bind_all(void) {
+    size_t guesser_count = 0;
     for (size_t i = 0; i < ARRAY_LEN(dissectors); i++) {
         const struct wire_dissector *d = dissectors[i];
         if (d->rows && !by_proto[d->proto])
             by_proto[d->proto] = d;
+        if (d->guess)
+            guessers[guesser_count++] = d;
         for (size_t b = 0; b < d->bind_count; b++) {
             uint32_t slot = slot_of(d->binds[b].num);
             while (bound[d->binds[b].table][slot].dissector)
@@ -44,8 +48,11 @@ static void bind_all(void) {
     }
 }
 
-const struct wire_dissector *wire_bound(enum wire_table table, uint32_t num) {
+void wire_bind(void) {
     pthread_once(&bound_once, bind_all);
+}
+
+const struct wire_dissector *wire_bound(enum wire_table table, uint32_t num) {
     for (uint32_t slot = slot_of(num); bound[table][slot].dissector; slot = (slot + 1) % SLOT_COUNT)
         if (bound[table][slot].num == num)
             return dissectors[bound[table][slot].dissector - 1];
@@ -53,14 +60,14 @@ const struct wire_dissector *wire_bound(enum wire_table table, uint32_t num) {
 }
 
 const struct wire_dissector *wire_guess(const uint8_t *data, uint32_t size) {
-    for (size_t i = 0; i < ARRAY_LEN(dissectors); i++)
-        if (dissectors[i]->guess && dissectors[i]->guess(data, size))
-            return dissectors[i];
+    for (size_t i = 0; guessers[i]; i++)
+        if (guessers[i]->guess(data, size))
+            return guessers[i];
     return NULL;
 }
 
 const struct wire_dissector *wire_of(enum eye_proto proto) {
-    pthread_once(&bound_once, bind_all);
+    wire_bind();
     assert(proto < EYE_PROTO_MAX);
     return by_proto[proto];
 }

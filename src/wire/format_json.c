@@ -9,7 +9,7 @@
 
 #include "wire/format.h"
 
-enum { DEPTH_MAX = 256 };
+enum { DEPTH_MAX = 256, NUMBER_MAX = 20 };
 
 /* What stands before each field's value, `,"name":`, by protocol and row: made once, since writing it anew
  * from the tables takes longer than the value does. */
@@ -19,25 +19,68 @@ struct key {
     char text[KEY_MAX];
 };
 static struct key keys[EYE_PROTO_MAX][ROWS_MAX];
-static pthread_once_t keys_once = PTHREAD_ONCE_INIT;
+
+/* The fields that a header may have without an item: those at a fixed place, and its checksum's. */
+struct fixed {
+    uint8_t row;
+    uint8_t end; /* how long the header is at least where it has the field; 0: a checksum's */
+    bool number; /* without a word, and as the rest says: what most of them are */
+    uint8_t off, size, shift, scale;
+    uint32_t mask;
+};
+static struct fixed fixed[EYE_PROTO_MAX][ROWS_MAX];
+static uint8_t fixed_count[EYE_PROTO_MAX];
+
+/* What a byte of a string becomes where it does not depend on those behind it; size 0: it does. */
+static struct escape {
+    char text[7];
+    uint8_t size;
+} escapes[256];
+
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+static void key_make(struct key *key, const char *name) {
+    size_t size = strlen(name);
+    assert(size + 4 <= KEY_MAX);
+    key->size = (uint8_t)(size + 4);
+    memcpy(key->text, ",\"", 2);
+    memcpy(key->text + 2, name, size);
+    memcpy(key->text + 2 + size, "\":", 2);
+}
+
+static struct fixed fixed_of(const struct wire_row *row, unsigned at) {
+    return (struct fixed){
+        .row = (uint8_t)at,
+        .end = (uint8_t)(row->off + row->size),
+        .number = row->kind == EYE_KIND_UINT && !row->word_too && !row->in_place &&
+                  (row->size == 1 || row->size == 2 || row->size == 4),
+        .off = row->off,
+        .size = row->size,
+        .shift = row->shift,
+        .scale = row->scale,
+        .mask = row->bits ? (UINT32_C(1) << row->bits) - 1 : UINT32_MAX,
+    };
+}
 
 static void keys_make(void) {
     for (unsigned proto = 0; proto < EYE_PROTO_MAX; proto++) {
         const struct wire_dissector *dissector = wire_of((enum eye_proto)proto);
         assert(dissector->row_count <= ROWS_MAX);
-        for (unsigned row = 0; row < dissector->row_count; row++) {
-            const char *name = dissector->rows[row].name;
-            size_t size = name ? strlen(name) : 0;
-            struct key *key = &keys[proto][row];
-            assert(size + 4 <= KEY_MAX);
-            if (!name)
+        for (unsigned at = 0; at < dissector->row_count; at++) {
+            const struct wire_row *row = &dissector->rows[at];
+            if (!row->name)
                 continue;
-            key->size = (uint8_t)(size + 4);
-            memcpy(key->text, ",\"", 2);
-            memcpy(key->text + 2, name, size);
-            memcpy(key->text + 2 + size, "\":", 2);
+            key_make(&keys[proto][at], row->name);
+            if (row->size > 0 || row->kind == EYE_KIND_SUM)
+                fixed[proto][fixed_count[proto]++] = fixed_of(row, at);
         }
     }
+}
+
+static inline uint32_t fixed_num(const struct fixed *f, const uint8_t *header) {
+    const uint8_t *at = header + f->off;
+    uint32_t num = f->size == 1 ? *at : f->size == 2 ? be16(at) : be32(at);
+    return (num >> f->shift & f->mask) << f->scale;
 }
 
 struct json {
@@ -118,9 +161,56 @@ static void json_point(struct out *out, const uint8_t *text, size_t size, size_t
     }
 }
 
+/* Bytes from 0xc2 to 0xf4 may begin a character of several; no other depends on what follows. */
+static void escapes_make(void) {
+    for (unsigned c = 0; c < ARRAY_LEN(escapes); c++) {
+        uint8_t text = (uint8_t)c;
+        size_t used;
+        struct out out = {.pos = escapes[c].text, .end = escapes[c].text + sizeof escapes[c].text};
+        if (c >= 0xc2 && c <= 0xf4)
+            continue;
+        json_point(&out, &text, 1, &used);
+        escapes[c].size = (uint8_t)(out.pos - escapes[c].text);
+    }
+}
+
+static inline bool is_plain_word(uint64_t word) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\', del = word ^ ones * 0x7f;
+    return !((word | (word - ones * ' ') | (quote - ones) | (slash - ones) | (del - ones)) & tops);
+}
+
 static void json_string(struct out *out, const uint8_t *text, size_t size) {
+    size_t at = 0, used;
     out_char(out, '"');
-    for (size_t at = 0, used; at < size && !out->full; at += used) {
+    /* While any eight bytes fit as whatever they become, and so eight may be stored for each. */
+    while (at < size && (size_t)(out->end - out->pos) >= 8 * sizeof(struct escape)) {
+        const size_t end = MIN(at + 8, size);
+        char *pos = out->pos;
+        uint64_t word;
+        if (end == at + sizeof word) {
+            memcpy(&word, text + at, sizeof word);
+            if (is_plain_word(word)) {
+                memcpy(pos, &word, sizeof word);
+                out->pos = pos + sizeof word;
+                at = end;
+                continue;
+            }
+        }
+        for (; at < end; at++) {
+            const struct escape escape = escapes[text[at]];
+            if (escape.size == 0)
+                break;
+            memcpy(pos, &escape, sizeof escape);
+            pos += escape.size;
+        }
+        out->pos = pos;
+        if (at < end) {
+            json_point(out, text + at, size - at, &used);
+            at += used;
+        }
+    }
+    for (; at < size && !out->full; at += used) {
         for (used = 0; at + used < size && is_plain(text[at + used]);)
             used++;
         if (used > 0)
@@ -216,33 +306,47 @@ static void json_sum(struct json *json, const struct eye_field *field) {
 
 /* The number's word, under the number's name with "_text" behind it. Words are our own and want no escapes.
  */
-static void json_word(struct json *json, const struct eye_field *field, const struct key *key) {
+static void json_word(struct json *json, const char *word, const struct key *key) {
     struct out *out = json->out;
-    if (!field->word || !out_fits(out, KEY_MAX + sizeof "_text"))
+    if (!word || !out_fits(out, KEY_MAX + sizeof "_text"))
         return;
     memcpy(out->pos, key->text, key->size - 2U);
     memcpy(out->pos + key->size - 2, "_text\":\"", 8);
     out->pos += key->size + 6;
-    out_text(out, field->word);
+    out_text(out, word);
     out_char(out, '"');
+}
+
+static void json_number(struct json *json, const struct wire_row *row, const struct key *key, uint64_t num) {
+    json_field_key(json, key);
+    out_uint(json->out, num);
+    if (row->word_too)
+        json_word(json, wire_word_of(row->words, num), key);
 }
 
 /* Lists and groups that are open, by their depth. */
 struct nesting {
     unsigned count;
+    bool in_list;
     uint8_t depth[DEPTH_MAX];
     bool list[DEPTH_MAX];
 };
 
-static void nesting_close(struct nesting *nesting, struct json *json, unsigned depth) {
-    while (nesting->count > 0 && nesting->depth[nesting->count - 1] >= depth)
-        json_close(json, nesting->list[--nesting->count] ? ']' : '}');
+static void nesting_close(struct nesting *nesting, struct json *json) {
+    json_close(json, nesting->list[--nesting->count] ? ']' : '}');
+    nesting->in_list = nesting->count > 0 && nesting->list[nesting->count - 1];
+}
+
+static void nesting_open(struct nesting *nesting, struct json *json, const struct eye_field *field) {
+    nesting->in_list = field->kind == EYE_KIND_LIST;
+    json_open(json, nesting->in_list ? '[' : '{');
+    nesting->depth[nesting->count] = field->depth;
+    nesting->list[nesting->count++] = nesting->in_list;
 }
 
 static void json_field(struct json *json, struct nesting *nesting, const struct eye_field *field,
                        const struct key *key) {
-    nesting_close(nesting, json, field->depth);
-    bool in_list = nesting->count > 0 && nesting->list[nesting->count - 1];
+    bool in_list = nesting->in_list;
     if (field->kind == EYE_KIND_SUM) {
         json_sum(json, field);
         return;
@@ -254,14 +358,12 @@ static void json_field(struct json *json, struct nesting *nesting, const struct 
     else
         json_field_key(json, key);
     if (field->kind == EYE_KIND_LIST || field->kind == EYE_KIND_GROUP) {
-        json_open(json, field->kind == EYE_KIND_LIST ? '[' : '{');
-        nesting->depth[nesting->count] = field->depth;
-        nesting->list[nesting->count++] = field->kind == EYE_KIND_LIST;
+        nesting_open(nesting, json, field);
         return;
     }
     json_value(json, field);
     if (!in_list)
-        json_word(json, field, key);
+        json_word(json, field->word, key);
 }
 
 /* The numbers of a level's tags, from its first one on. */
@@ -294,37 +396,64 @@ static struct eye_field json_of_row(const struct wire_row *row, uint64_t num) {
     };
 }
 
+/* The fields without an item. What most packets have most of is put through local variables. */
+static void json_fixed(struct json *json, struct nesting *nesting, const struct eye_layer *layer,
+                       const struct wire_row *rows) {
+    const struct key *keys_of = keys[layer->proto];
+    const uint8_t *header = json->packet->data + layer->off;
+    struct out *out = json->out;
+    char *pos = out->pos;
+    unsigned skip = 1; /* the first one's comma */
+    for (const struct fixed *f = fixed[layer->proto], *end = f + fixed_count[layer->proto]; f < end; f++) {
+        if (f->end ? f->end > layer->len : layer->sum == EYE_SUM_UNKNOWN)
+            continue;
+        const struct key *key = &keys_of[f->row];
+        if (f->number) {
+            if (!out_fits(out, KEY_MAX + NUMBER_MAX))
+                return;
+            memcpy(pos, key->text + skip, KEY_MAX - 1);
+            out->pos = pos = wire_put_uint(pos + key->size - skip, fixed_num(f, header));
+            skip = 0;
+            continue;
+        }
+        const struct wire_row *row = &rows[f->row];
+        struct eye_field field = json_of_row(row, f->end ? wire_row_num(row, header) : layer->sum);
+        field.off = layer->off + row->off;
+        field.len = row->size;
+        json->comma = !skip;
+        json_field(json, nesting, &field, key);
+        skip = !json->comma;
+        pos = out->pos;
+    }
+    json->comma = !skip;
+}
+
 static void json_layer(struct json *json, const struct eye_tree *tree, const struct eye_layer *layer) {
     const struct wire_dissector *dissector = wire_of(layer->proto);
     struct nesting nesting;
     nesting.count = 0;
+    nesting.in_list = false;
     json_key(json, dissector->name);
     json_open(json, '{');
-    for (unsigned i = 0; i < dissector->row_count; i++) {
-        const struct wire_row *row = &dissector->rows[i];
-        bool is_sum = row->kind == EYE_KIND_SUM && layer->sum != EYE_SUM_UNKNOWN;
-        if (!row->name || (!is_sum && (row->size == 0 || row->off + row->size > layer->len)))
-            continue;
-        uint64_t num = is_sum ? layer->sum : wire_row_num(row, json->packet->data + layer->off);
-        if (row->kind == EYE_KIND_UINT && !row->word_too) { /* most of them */
-            json_field_key(json, &keys[layer->proto][i]);
-            out_uint(json->out, num);
-            continue;
-        }
-        struct eye_field field = json_of_row(row, num);
-        field.off = layer->off + row->off;
-        field.len = row->size;
-        json_field(json, &nesting, &field, &keys[layer->proto][i]);
-    }
+    json_fixed(json, &nesting, layer, dissector->rows);
     for (unsigned i = 0; i < layer->item_count; i++) {
         const struct eye_item *item = &tree->item[layer->item + i];
-        struct eye_field field = json_of_row(&dissector->rows[item->row], item->num);
+        const struct wire_row *row = &dissector->rows[item->row];
+        const struct key *key = &keys[layer->proto][item->row];
+        while (nesting.count > 0 && nesting.depth[nesting.count - 1] >= item->depth)
+            nesting_close(&nesting, json);
+        if (row->kind == EYE_KIND_UINT && row->name && !nesting.in_list) {
+            json_number(json, row, key, item->num);
+            continue;
+        }
+        struct eye_field field = json_of_row(row, item->num);
         field.depth = item->depth;
         field.off = item->off;
         field.len = item->len;
-        json_field(json, &nesting, &field, &keys[layer->proto][item->row]);
+        json_field(json, &nesting, &field, key);
     }
-    nesting_close(&nesting, json, 0);
+    while (nesting.count > 0)
+        nesting_close(&nesting, json);
     json_close(json, '}');
 }
 
@@ -366,6 +495,11 @@ static void json_marks(struct json *json, const struct eye_tree *tree) {
     }
 }
 
+static void tables_make(void) {
+    keys_make();
+    escapes_make();
+}
+
 void format_json(struct out *out, const struct eye_tree *tree, const struct eye_packet *packet,
                  const struct eye_look *look) {
     static const char *const nests[] = {[EYE_NEST_INNER] = "inner", [EYE_NEST_QUOTED] = "quoted"};
@@ -374,7 +508,7 @@ void format_json(struct out *out, const struct eye_tree *tree, const struct eye_
     _Static_assert(EYE_PROTO_MAX <= 32, "a bit for each");
     (void)look;
 
-    pthread_once(&keys_once, keys_make);
+    pthread_once(&tables_once, tables_make);
     json_frame(&json);
     for (unsigned i = 0; i < tree->layer_count; i++) {
         const struct eye_layer *layer = &tree->layer[i];

@@ -10,7 +10,7 @@
 
 enum {
     ENDS_MAX = 2 * 64, /* two addresses with brackets and ports, and what stands between */
-    NAME_WIDTH = 5,
+    NAME_WIDTH = 4,
 };
 
 struct line {
@@ -407,8 +407,9 @@ static unsigned put_level(const struct line *l, unsigned at, bool first) {
     paint(l, labels[tree->layer[top].proto].color);
     out_text(l->out, name);
     paint(l, plain);
-    for (size_t n = strlen(name); first && n < NAME_WIDTH - 1; n++)
-        out_char(l->out, ' ');
+    size_t size = strlen(name);
+    if (first && size < NAME_WIDTH)
+        out_bytes(l->out, "    ", NAME_WIDTH - size);
     if (network >= 0)
         put_ends(l, (unsigned)network, ports);
     else if (!l->look->link && tree->layer[top].proto <= EYE_PROTO_NULL) {

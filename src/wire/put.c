@@ -7,12 +7,12 @@ static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                             "50515253545556575859606162636465666768697071727374"
                             "75767778798081828384858687888990919293949596979899";
 
-static unsigned digits_of(uint32_t num) {
-    static const uint32_t powers[] = {10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
-    unsigned digits = 1;
-    while (digits <= ARRAY_LEN(powers) && num >= powers[digits - 1])
-        digits++;
-    return digits;
+/* Of a number that is not 0: from how many bits it has (1233 / 4096 is log10(2)), and one comparison. */
+static inline unsigned digits_of(uint32_t num) {
+    static const uint32_t powers[] = {1,      10,      100,      1000,      10000,
+                                      100000, 1000000, 10000000, 100000000, 1000000000};
+    unsigned least = (32U - (unsigned)__builtin_clz(num)) * 1233 >> 12;
+    return least + (num >= powers[least]);
 }
 
 char *wire_put_digits(char *out, uint32_t num, unsigned digits) {
@@ -29,6 +29,16 @@ char *wire_put_uint(char *out, uint64_t num) {
     if (num < 10) {
         *out = (char)('0' + num);
         return out + 1;
+    }
+    if (num < 100) {
+        memcpy(out, pairs + num * 2, 2);
+        return out + 2;
+    }
+    if (num < 10000) {
+        unsigned high = (unsigned)num / 100, skip = num < 1000;
+        memcpy(out, pairs + high * 2 + skip, 2);
+        memcpy(out + 2 - skip, pairs + num % 100 * 2, 2);
+        return out + 4 - skip;
     }
     if (num > UINT32_MAX) {
         out = wire_put_uint(out, num / PART);
@@ -67,11 +77,14 @@ char *wire_put_ip4(char *out, const uint8_t data[4]) {
         uint8_t byte = data[i];
         if (i > 0)
             *out++ = '.';
+        if (byte < 10) {
+            *out++ = (char)('0' + byte);
+            continue;
+        }
         if (byte >= 100)
             *out++ = (char)('0' + byte / 100);
-        if (byte >= 10)
-            *out++ = (char)('0' + byte / 10 % 10);
-        *out++ = (char)('0' + byte % 10);
+        memcpy(out, pairs + byte % 100 * 2, 2);
+        out += 2;
     }
     return out;
 }

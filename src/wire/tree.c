@@ -10,27 +10,6 @@ const char *wire_word_of(const struct wire_word *words, uint64_t num) {
     return NULL;
 }
 
-/* The number at a fixed place. Longer fields than numbers are read by who shows them. */
-uint64_t wire_row_num(const struct wire_row *row, const uint8_t *header) {
-    uint64_t num = 0;
-    const uint8_t *at = header + row->off;
-    if (row->size > sizeof(num))
-        return 0;
-    if (row->size == 2)
-        num = be16(at);
-    else if (row->size == 4)
-        num = be32(at);
-    else
-        for (uint8_t i = 0; i < row->size; i++)
-            num = num << 8 | at[i];
-    uint64_t mask = row->bits ? (UINT64_C(1) << row->bits) - 1 : UINT64_MAX;
-    if (row->kind == EYE_KIND_INT)
-        return (uint64_t)((int64_t)(num << (64 - 8 * row->size)) >> (64 - 8 * row->size));
-    if (row->in_place)
-        return num & mask << row->shift;
-    return (num >> row->shift & mask) << row->scale;
-}
-
 static void field_of_row(struct eye_field *field, const struct wire_row *row, size_t layer) {
     *field = (struct eye_field){
         .name = row->name,

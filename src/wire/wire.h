@@ -165,6 +165,9 @@ struct wire_name {
  * shows as a short read of the view. */
 bool wire_name(struct view *view, uint32_t base, struct wire_name *ret_name);
 
+/* Makes the tables that the next three read: once, whoever calls it first. */
+void wire_bind(void);
+
 /* The dissector that is bound to a number, or NULL. */
 const struct wire_dissector *wire_bound(enum wire_table table, uint32_t num);
 
@@ -190,8 +193,28 @@ enum eye_sum wire_transport_sum(const struct wire *w, const struct view *view, u
 
 const struct wire_dissector *wire_of(enum eye_proto proto);
 
-/* The number at a fixed place of a header. */
-uint64_t wire_row_num(const struct wire_row *row, const uint8_t *header);
+/* The number at a fixed place of a header. Longer fields than numbers are read by who shows them. */
+static inline uint64_t wire_row_num(const struct wire_row *row, const uint8_t *header) {
+    const uint8_t *at = header + row->off;
+    uint64_t num = 0;
+    if (row->size > sizeof(num))
+        return 0;
+    if (row->size == 1)
+        num = *at;
+    else if (row->size == 2)
+        num = be16(at);
+    else if (row->size == 4)
+        num = be32(at);
+    else
+        for (uint8_t i = 0; i < row->size; i++)
+            num = num << 8 | at[i];
+    uint64_t mask = row->bits ? (UINT64_C(1) << row->bits) - 1 : UINT64_MAX;
+    if (row->kind == EYE_KIND_INT)
+        return (uint64_t)((int64_t)(num << (64 - 8 * row->size)) >> (64 - 8 * row->size));
+    if (row->in_place)
+        return num & mask << row->shift;
+    return (num >> row->shift & mask) << row->scale;
+}
 
 /* The word for a number, or NULL. */
 const char *wire_word_of(const struct wire_word *words, uint64_t num);

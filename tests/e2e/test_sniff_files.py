@@ -261,6 +261,15 @@ def test_nothing_from_a_packet_steers_the_terminal(sniff):
     assert shown == EVIL.decode(errors="replace")
 
 
+def test_any_text_is_the_same_in_json(sniff):
+    """Wherever a character begins among the eight bytes that are looked at together, and whatever stands beside it."""
+    texts = ["".join(map(chr, range(256)))] + [
+        f"{'x' * before}{c}{'y' * behind}" for before in range(9) for behind in range(9)
+        for c in "\0\x1f\"\\\x7f\u0080\u20ac\u2028\U0001f600"]
+    frames = objects_of(sniff(pcap(*[ether(ip4(tcp(text.encode()))) for text in texts]), "--json"))
+    assert [frame["payload"]["text"] for frame in frames] == texts
+
+
 def test_columns(sniff):
     fields = "frame.number,ip.src,tcp.dst_port,vlan,tcp.flags_text,payload.len"
     capture = pcap(SYN, GET)
