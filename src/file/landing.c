@@ -115,8 +115,11 @@ int landing_open(int root_fd, const char *name, bool overwrite, bool keep, struc
             r = open_part(&landing, keep);
         }
     }
-    if (r == 0 && !landing.held_bytes)
+    if (r == 0 && !landing.held_bytes) {
         r = landing_seek(&landing, 0);
+        if (r < 0)
+            unlinkat(landing.folder_fd, landing.part, 0);
+    }
     if (r < 0) {
         fail(reterr, r, name);
         close(landing.folder_fd);

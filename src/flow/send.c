@@ -16,6 +16,7 @@
 #include "file/digest.h"
 #include "file/file.h"
 #include "flow/transfer.h"
+#include "loop/io.h"
 #include "loop/loop.h"
 #include "sys/sys.h"
 
@@ -272,8 +273,7 @@ static void header_sent(eye_op *op, int64_t n) {
     if (transfer_leaves(&s->t))
         return;
     if (n < 0) {
-        if (!eye_op_pending(&s->t.in_op))
-            transfer_broken(&s->t, n);
+        transfer_send_failed(&s->t, n);
         return;
     }
     s->t.moved[EYE_OUT] += (uint64_t)n;
@@ -293,8 +293,7 @@ static void pad_sent(eye_op *op, int64_t n) {
     if (transfer_leaves(&s->t))
         return;
     if (n < 0) {
-        if (!eye_op_pending(&s->t.in_op))
-            transfer_broken(&s->t, n);
+        transfer_send_failed(&s->t, n);
         return;
     }
     s->frame_bytes -= n;
@@ -324,12 +323,13 @@ static void frame_sent(eye_op *op, int64_t n) {
         transfer_progress(&s->t, last_of(s)->name, (uint64_t)n);
     }
     int fault = n <= 0 || s->frame_bytes > 0 ? file_fault(s) : 0;
+    if (fault == 0 && io_of_file(n))
+        fault = (int)n; /* sendfile(2) alone cannot */
     if (fault) {
         give_up(s, fault == -ENODATA ? "became shorter while it was sent" : eye_strerror(fault));
         pad(s, pad_sent);
     } else if (n < 0) {
-        if (!eye_op_pending(&s->t.in_op))
-            transfer_broken(&s->t, n);
+        transfer_send_failed(&s->t, n);
     } else if (s->frame_bytes > 0) {
         eye_send_file(s->t.stream, op, s->fd, s->at, s->frame_bytes, frame_sent);
     } else {

@@ -53,6 +53,12 @@ void transfer_broken(struct transfer *t, int64_t code) {
                   eye_strerror((int)code));
 }
 
+void transfer_send_failed(struct transfer *t, int64_t code) {
+    bool gone = code == -ECONNRESET || code == -EPIPE;
+    if (!gone || !eye_op_pending(&t->in_op))
+        transfer_broken(t, code);
+}
+
 static enum eye_reason reason_of(const struct transfer *t) {
     if (t->code == 0)
         return EYE_REASON_END;
@@ -195,9 +201,7 @@ static void flushed(eye_op *op, int64_t n) {
         return;
     t->active_ns = t->loop->now_ns;
     if (n < 0) {
-        /* The peer may have said why it left: reading tells. */
-        if (!eye_op_pending(&t->in_op))
-            transfer_broken(t, n);
+        transfer_send_failed(t, n);
         return;
     }
     t->moved[EYE_OUT] += (uint64_t)n;

@@ -133,6 +133,8 @@ void transfer_end(struct transfer *t);
 void transfer_fail(struct transfer *t, int code, enum eye_fail fail, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* The stream failed with that code. */
 void transfer_broken(struct transfer *t, int64_t code);
+/* Sending did. A peer that is gone may have said why before: then reading tells. */
+void transfer_send_failed(struct transfer *t, int64_t code);
 
 /* Room in out for size bytes, which fits. */
 uint8_t *transfer_put(struct transfer *t, size_t size);

@@ -17,6 +17,8 @@ void io_send_copy(struct slot *slot, eye_op *op, const void *buf, size_t size, e
 /* size bytes of a file, from offset on, to a socket (sendfile(2)): completes with their number, fewer where
  * the file ends before or cannot be read on. */
 void io_send_file(struct slot *slot, eye_op *op, int fd, int64_t offset, int64_t size, eye_done *done);
+/* Whether that failed by the file, and not by the socket. */
+bool io_of_file(int64_t code);
 /* For perform functions that accept: the new descriptor, non-blocking; -EAGAIN, OP_MORE or an error.
  * Connections that died in the queue are passed over. */
 int64_t io_accept_now(struct slot *slot);

@@ -8,8 +8,7 @@
 #define SLICE_BYTES (256 * 1024)
 #define TURN_BYTES  (1024 * 1024)
 
-/* Whether it is the file that failed, and not the socket. */
-static bool of_file(int64_t code) {
+bool io_of_file(int64_t code) {
     return code == -EIO || code == -EINVAL || code == -EOVERFLOW || code == -ENOMEM || code == -ESTALE;
 }
 
@@ -22,7 +21,7 @@ static int64_t perform_send_file(struct slot *slot, eye_op *op) {
         int64_t at = p->u.file.offset + p->moved;
         size_t slice = (size_t)MIN(p->u.file.size - p->moved, (int64_t)SLICE_BYTES);
         int64_t n = sys_sendfile(slot->fd, p->u.file.fd, &at, slice);
-        if (n == 0 || (of_file(n) && p->moved > 0))
+        if (n == 0 || (io_of_file(n) && p->moved > 0))
             return p->moved;
         if (n < 0)
             return n;

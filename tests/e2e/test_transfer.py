@@ -1,5 +1,6 @@
 """send and recv: files whole or not at all, over every stream, between each other and with nc, socat, ncat."""
 
+import errno
 import os
 import random
 import re
@@ -235,7 +236,6 @@ def test_a_right_part_is_used(start_sockeye, run_sockeye, inbox, tmp_path):
 
 
 
-
 @pytest.mark.parametrize("change", ["grow", "shrink", "touch"])
 def test_a_file_that_changes_is_not_delivered(change, start_sockeye, inbox, tmp_path):
     source = make(tmp_path / "big", 12 * MIB)
@@ -325,21 +325,56 @@ def test_a_full_disk(small_disk, start_sockeye, run_sockeye, tmp_path):
     assert not os.path.exists(look)
 
 
-@pytest.mark.parametrize("fault", ["pread:3:5", "sendfile:2:5"])
-def test_a_read_error_while_sending(fault, start_sockeye, inbox, tmp_path):
-    """The third read fails with EIO (5): the file is given up, and others are sent."""
+@pytest.fixture
+def faulty():
+    """The environment in which a call of the C library fails; see tests/faults/fault.c."""
     library = os.path.join(os.environ.get("SOCKEYE_BUILD", ""), "tests/faults/libfault.so")
     if os.environ.get("SOCKEYE_SANITIZED") or not os.path.exists(library):
         pytest.skip("the library of faults cannot be loaded here")
+
+    def environment(call, number, error):
+        return {"LD_PRELOAD": library, "EYE_FAULT": f"{call}:{number}:{error}"}
+    return environment
+
+
+@pytest.mark.parametrize("call, number", [("pread", 3), ("sendfile", 1)])
+def test_a_read_error_while_sending(call, number, faulty, start_sockeye, inbox, tmp_path):
+    """The file is given up, and others are sent."""
     make(tmp_path / "big", 3 * MIB)
     make(tmp_path / "small", 100)
     server = receiver(start_sockeye, inbox)
     sender = start_sockeye("send", tmp_path / "big", tmp_path / "small", end_of(server, "unix"),
-                           env={"LD_PRELOAD": library, "EYE_FAULT": fault})
-    assert (sender.wait(), server.wait()) in {(1, 1), (0, 0)}
-    if sender.wait() == 1:
-        assert "big: input/output error" in sender.stderr
-        assert sorted(os.listdir(inbox)) == ["small"]
+                           env=faulty(call, number, errno.EIO))
+    assert (sender.wait(), server.wait()) == (1, 1)
+    assert "big: input/output error" in sender.stderr and "gave it up: input/output error" in server.stderr
+    assert sorted(os.listdir(inbox)) == ["small"]
+
+
+@pytest.mark.parametrize("call, number, error, says", [
+    ("fsync", 1, errno.EIO, "input/output error"),
+    ("fsync", 1, errno.EDQUOT, "disk quota exceeded"),
+    ("pwrite", 9, errno.EDQUOT, "disk quota exceeded"),
+    ("pwrite", 9, errno.ENOSPC, "no space left on device"),
+    ("renameat2", 1, errno.EIO, "input/output error"),
+])
+def test_a_disk_that_fails_while_receiving(call, number, error, says, faulty, start_sockeye, inbox, tmp_path):
+    """The reason comes to both sides, and nothing is left."""
+    make(tmp_path / "big", 3 * MIB)
+    server = receiver(start_sockeye, inbox, env=faulty(call, number, error))
+    sender = start_sockeye("send", tmp_path / "big", end_of(server, "unix"))
+    assert (sender.wait(), server.wait()) == (1, 1)
+    assert f"the receiver: big: {says}" in sender.stderr and f"big: {says}" in server.stderr
+    assert os.listdir(inbox) == []
+
+
+@pytest.mark.parametrize("call, error", [
+    ("fsync", errno.EIO), ("copy_file_range", errno.EDQUOT), ("copy_file_range", errno.ENOSPC)])
+def test_a_disk_that_fails_while_copying(call, error, faulty, run_sockeye, inbox, tmp_path):
+    make(tmp_path / "big", MIB)
+    make(inbox / "copy", 10)
+    result = run_sockeye("copy", tmp_path / "big", inbox / "copy", env=faulty(call, 1, error))
+    assert result.status == 1 and os.strerror(error).lower() in result.err
+    assert contents(inbox) == {"copy": payload(10)}
 
 
 def test_wrong_usage(run_sockeye, inbox, tmp_path):

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -141,6 +142,43 @@ ssize_t write(int fd, const void *buf, size_t size) {
 ssize_t splice(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t size, unsigned flags) {
     return moves("splice", from, to, &size) ? -1
                                             : REAL(splice)(from, from_offset, to, to_offset, size, flags);
+}
+
+ssize_t pread(int fd, void *buf, size_t size, off_t offset) {
+    return moves("pread", fd, -1, &size) ? -1 : REAL(pread)(fd, buf, size, offset);
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t size, off_t offset) {
+    return moves("pwrite", fd, -1, &size) ? -1 : REAL(pwrite)(fd, buf, size, offset);
+}
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t size) {
+    return moves("sendfile", from, to, &size) ? -1 : REAL(sendfile)(to, from, offset, size);
+}
+
+ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t size,
+                        unsigned flags) {
+    return moves("copy_file_range", from, to, &size)
+               ? -1
+               : REAL(copy_file_range)(from, from_offset, to, to_offset, size, flags);
+}
+
+/* ---- files ---- */
+
+int ftruncate(int fd, off_t size) {
+    return fails("ftruncate") ? -1 : REAL(ftruncate)(fd, size);
+}
+
+int fsync(int fd) {
+    return fails("fsync") ? -1 : REAL(fsync)(fd);
+}
+
+int syncfs(int fd) {
+    return fails("syncfs") ? -1 : REAL(syncfs)(fd);
+}
+
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned flags) {
+    return fails("renameat2") ? -1 : REAL(renameat2)(from_folder, from, to_folder, to, flags);
 }
 
 /* ---- descriptors ---- */
