@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 
@@ -296,6 +297,25 @@ def test_a_relay_resumes(start_sockeye, certs, engine):
     told = relay.wait_events(3, "tls")
     assert [event["resumed"] for event in told] == [False, True, True]
     assert all(event["verified"] for event in told)
+
+
+def test_small_records_do_not_wait(start_sockeye, certs):
+    """A peer's kernel takes 40 ms to acknowledge what its program does not answer, a ticket for one; Nagle's algorithm
+    would hold the next record back until then."""
+    server = start_sockeye("listen", f"tls:127.0.0.1:0,cert={certs.good}")
+    context = ssl.create_default_context(cafile=certs.ca)
+    took = []
+    with context.wrap_socket(connect(server.listening()), server_hostname="localhost") as sock:
+        for _ in range(10):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+            server.send("a")
+            assert sock.recv(10) == b"a"
+            began = time.monotonic()
+            server.send("b")
+            assert sock.recv(10) == b"b"
+            took.append(time.monotonic() - began)
+        server.close_stdin()
+    assert min(took[1:]) < 0.035, took
 
 
 def test_ciphers_are_listed(run_sockeye):
