@@ -2,12 +2,17 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "output.h"
+
+/* Before a part is tried again that could not be begun, and between two that are told. */
+#define PAUSE_NS      INT64_C(100000000)
+#define TELL_PAUSE_NS INT64_C(1000000000)
 
 static bool has_ended(const struct part *part) {
     return __atomic_load_n(&part->ended, __ATOMIC_ACQUIRE);
@@ -45,17 +50,16 @@ static void part_loop(const struct part *part) {
 static void *part_main(void *user) {
     struct part *part = user;
     const struct eye_loop_opts opts = {.engine = part->crew->common->engine};
-    struct eye_err err;
 
-    if (eye_loop_new(&opts, &part->loop, &err) < 0) {
-        part->status = report(&err);
+    part->result = eye_loop_new(&opts, &part->loop, &part->crew->err);
+    if (part->result < 0) {
         part->ended = true;
         sem_post(&part->crew->started);
         return NULL;
     }
     eye_poll(part->loop, &part->ask_op, part->ask_fd, EYE_IN, asked);
-    part->status = part->crew->start(part);
-    if (part->status)
+    part->result = part->crew->start(part, &part->crew->err);
+    if (part->result < 0)
         part_stop(part, 0);
     sem_post(&part->crew->started);
     while (!has_ended(part))
@@ -67,17 +71,24 @@ static void *part_main(void *user) {
     return NULL;
 }
 
-/* With all signals blocked: they are the main thread's. Returns the exit status of its start. */
+static int no_part(struct part *part, int code) {
+    part->ended = true;
+    snprintf(part->crew->err.text, sizeof part->crew->err.text, "a thread: %s", eye_strerror(code));
+    return part->crew->err.code = code;
+}
+
+/* With all signals blocked: they are the main thread's. Returns the result of its start; the error is in
+ * crew->err. */
 static int part_begin(struct part *part) {
     pthread_attr_t attr;
     sigset_t all, old;
     int r;
 
+    part->ended = false;
     part->ask_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (part->ask_fd < 0) {
-        part->ended = true;
-        return report_code(-errno, "--threads");
-    }
+    part->crew->err = (struct eye_err){.column = EYE_NO_COLUMN};
+    if (part->ask_fd < 0)
+        return no_part(part, -errno);
     pthread_attr_init(&attr);
     if (part->crew->each)
         pthread_attr_setstacksize(&attr, PEER_STACK_BYTES);
@@ -89,12 +100,11 @@ static int part_begin(struct part *part) {
     if (r != 0) {
         close(part->ask_fd);
         part->ask_fd = -1;
-        part->ended = true;
-        return report_code(-r, "--threads");
+        return no_part(part, -r);
     }
     while (sem_wait(&part->crew->started) < 0)
         ;
-    return part->status;
+    return part->result;
 }
 
 /* ---- on the main thread ---- */
@@ -119,15 +129,36 @@ static void crew_stop(struct run *run, int64_t grace_ns) {
     part_stop(&crew->parts[0], grace_ns);
 }
 
-/* Begins parts until one waits for the next peer, or there are as many as may be. One that cannot be begun is
- * tried again with the next news. */
+static void crew_grow(struct crew *crew);
+
+static void again_done(eye_op *op, int64_t result) {
+    if (result >= 0)
+        crew_grow(eye_container_of(op, struct crew, again_op));
+}
+
+static void crew_pause(struct crew *crew) {
+    const struct eye_observer *events = &crew->run.events.observer;
+    int64_t now_ns = eye_loop_now(crew->run.loop);
+    eye_timer(crew->run.loop, &crew->again_op, now_ns + PAUSE_NS, again_done);
+    if (crew->told_ns && now_ns - crew->told_ns < TELL_PAUSE_NS)
+        return;
+    crew->told_ns = now_ns;
+    struct eye_err err = {.code = crew->err.code, .fail = crew->err.fail, .column = EYE_NO_COLUMN};
+    snprintf(err.text, sizeof err.text, "%s: not accepting for a while: %s", crew->endpoint,
+             eye_strerror(err.code));
+    events->event(events->user,
+                  &(struct eye_event){.kind = EYE_EVENT_PAUSED, .endpoint = crew->endpoint, .error = &err});
+}
+
+/* Begins parts until one waits for the next peer, or there are as many as may be. */
 static void crew_grow(struct crew *crew) {
-    while (crew->each && !crew->stopping && crew->begun < crew->count &&
+    while (crew->each && !crew->stopping && !eye_op_pending(&crew->again_op) && crew->begun < crew->count &&
            __atomic_load_n(&crew->busy, __ATOMIC_ACQUIRE) >= crew->begun) {
         struct part *part = &crew->parts[crew->begun];
         *part = (struct part){.crew = crew, .index = crew->begun, .ask_fd = -1};
-        if (part_begin(part)) {
+        if (part_begin(part) < 0) {
             part_join(part);
+            crew_pause(crew);
             return;
         }
         __atomic_store_n(&crew->begun, crew->begun + 1, __ATOMIC_RELEASE);
@@ -142,16 +173,20 @@ static void crew_event(void *user, const struct eye_event *event) {
         __atomic_add_fetch(&crew->busy, 1, __ATOMIC_ACQ_REL) >=
             __atomic_load_n(&crew->begun, __ATOMIC_ACQUIRE))
         eventfd_write(crew->news_fd, 1);
-    if (crew->each && event->kind == EYE_EVENT_CLOSED) {
+    if (crew->each && event->kind == EYE_EVENT_CLOSED)
         __atomic_sub_fetch(&crew->busy, 1, __ATOMIC_ACQ_REL);
-        eventfd_write(crew->news_fd, 1); /* there may be descriptors for one that could not be begun */
-    }
     events->event(events->user, event);
 }
 
 void crew_bound(struct crew *crew, const struct eye_endpoint *endpoint) {
-    if (crew->each && endpoint->peers_max > 0 && (size_t)endpoint->peers_max < crew->count)
-        crew->count = (size_t)endpoint->peers_max;
+    size_t most = endpoint->peers_max > 0 ? (size_t)endpoint->peers_max : PEER_THREADS;
+    if (!crew->each)
+        return;
+    if (most > PEER_THREADS_MAX)
+        most = PEER_THREADS_MAX;
+    if (!crew->endpoint || most < crew->count)
+        crew->count = most;
+    crew->endpoint = crew->endpoint ? crew->endpoint : endpoint->text;
 }
 
 void crew_divide(const struct crew *crew, struct eye_endpoint *endpoint) {
@@ -179,21 +214,31 @@ static bool all_ended(const struct crew *crew) {
     return i == crew->count;
 }
 
+static int part_report(const struct part *part) {
+    const struct eye_err *err = &part->crew->err;
+    return part->text ? report_in(err, part->text) : report(err);
+}
+
 int crew_run(struct crew *crew) {
-    int status = crew->start(&crew->parts[0]);
-    crew->begun = crew->each ? 1 : crew->count;
-    for (size_t i = 1; i < crew->count; i++) {
-        if (status || i >= crew->begun)
-            crew->parts[i].ended = true;
-        else
-            status = part_begin(&crew->parts[i]);
-    }
+    int status = STATUS_OK;
+    crew->parts = calloc(crew->count, sizeof *crew->parts);
+    if (!crew->parts)
+        return report_code(-ENOMEM, "--threads");
+    for (size_t i = 0; i < crew->count; i++)
+        crew->parts[i] = (struct part){.crew = crew, .index = i, .ask_fd = -1, .ended = i > 0};
+    crew->parts[0].loop = crew->run.loop;
+    if (crew->start(&crew->parts[0], &crew->err) < 0)
+        status = part_report(&crew->parts[0]);
+    for (crew->begun = 1; !crew->each && status == STATUS_OK && crew->begun < crew->count; crew->begun++)
+        if (part_begin(&crew->parts[crew->begun]) < 0)
+            status = part_report(&crew->parts[crew->begun]);
     if (status)
         crew_stop(&crew->run, 0);
     while (!all_ended(crew))
         run_loop(&crew->run);
     for (size_t i = 1; i < crew->count; i++)
         part_join(&crew->parts[i]);
+    free(crew->parts);
     return status;
 }
 
@@ -214,21 +259,13 @@ int crew_open(struct crew *crew, const struct common *common) {
         return status;
     crew->common = common;
     crew->each = strcmp(common->engine, "thread") == 0;
-    crew->count = crew->each ? CREW_MAX : common->threads > 0 ? (size_t)common->threads : 1;
+    crew->count = crew->each ? PEER_THREADS : common->threads > 0 ? (size_t)common->threads : 1;
     crew->observer = (struct eye_observer){.event = crew_event, .user = crew};
     crew->news_fd = -1;
-    crew->parts = calloc(crew->count, sizeof *crew->parts);
-    if (!crew->parts)
-        return report_code(-ENOMEM, "--threads");
-    for (size_t i = 0; i < crew->count; i++)
-        crew->parts[i] = (struct part){.crew = crew, .index = i, .ask_fd = -1};
     status = run_open(&crew->run, common, crew_stop);
-    if (status) {
-        free(crew->parts);
+    if (status)
         return status;
-    }
     crew->observer.without_addresses = crew->run.events.observer.without_addresses;
-    crew->parts[0].loop = crew->run.loop;
     if (crew->count == 1)
         return STATUS_OK;
     crew->news_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -243,7 +280,7 @@ int crew_open(struct crew *crew, const struct common *common) {
 int crew_close(struct crew *crew, int status) {
     crew->run.stop = NULL;
     eye_cancel(crew->run.loop, &crew->news_op);
-    free(crew->parts);
+    eye_cancel(crew->run.loop, &crew->again_op);
     status = run_close(&crew->run, status);
     if (crew->news_fd >= 0) {
         close(crew->news_fd);

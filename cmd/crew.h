@@ -5,7 +5,9 @@
  * they have ended. A command without --threads is a crew of one.
  *
  * On the engine thread each part has one peer at a time. One part more than there are peers waits for the
- * next; it is begun when the last one has got its peer, and stays for the next ones. */
+ * next; it is begun when the last one has got its peer, and stays for the next ones. Where it cannot be
+ * begun, for want of descriptors or memory, the next peer waits in the kernel's queue, the observer hears of
+ * a pause, and it is tried again a little later. */
 #ifndef CMD_CREW_H
 #define CMD_CREW_H
 
@@ -15,7 +17,9 @@
 #include "run.h"
 
 #define CREW_MAX         256
-#define PEER_STACK_BYTES (256 * 1024) /* of a thread that has one peer */
+#define PEER_THREADS     256  /* on the engine thread, unless max= says otherwise */
+#define PEER_THREADS_MAX 4096 /* whatever it says */
+#define PEER_STACK_BYTES (256 * 1024)
 
 struct crew;
 
@@ -24,7 +28,8 @@ struct part {
     struct crew *crew;
     size_t index; /* 0: the main thread's */
     eye_loop *loop;
-    int status; /* of its start */
+    int result;       /* of its start */
+    const char *text; /* what its start reads, to show where that is wrong; or NULL */
     bool stopping, ended;
     pthread_t thread;
     int ask_fd;
@@ -35,9 +40,9 @@ struct crew {
     struct run run;
     size_t count;
     struct part *parts;
-    /* Begins what runs on the part's loop, on its thread; returns the exit status. stop is called after a
-     * start that failed, too. */
-    int (*start)(struct part *part);
+    /* Begins what runs on the part's loop, on its thread; returns 0 or an error. stop is called after a start
+     * that failed, too. */
+    int (*start)(struct part *part, struct eye_err *reterr);
     /* Asks that to end; the command then, or when it ends by itself, calls part_ended on that thread. */
     void (*stop)(struct part *part, int64_t grace_ns);
     const struct common *common;
@@ -50,14 +55,18 @@ struct crew {
     int news_fd; /* wakes the main loop */
     eye_op news_op;
     sem_t started;
+    struct eye_err err;   /* why the part that was begun last could not be */
+    const char *endpoint; /* whose peers the parts of the engine thread wait for */
+    eye_op again_op;      /* timer: until a part is tried again that could not be begun */
+    int64_t told_ns;      /* when the observer last heard of that */
 };
 
 /* Opens the main loop, and what the threads need. crew's start and stop were set; it must stay where it is.
  * Reports its errors; returns the exit status. */
 int crew_open(struct crew *crew, const struct common *common);
 
-/* Before the parts are made: of a crew that has a part for each peer there are no more than may be served at
- * once (max=), and the endpoint is divided among them. */
+/* Before the parts are made: of a crew that has a part for each peer there are as many as may be served at
+ * once (max=), and the endpoint, which must outlive them, is divided among them. */
 void crew_bound(struct crew *crew, const struct eye_endpoint *endpoint);
 void crew_divide(const struct crew *crew, struct eye_endpoint *endpoint);
 

@@ -52,18 +52,19 @@ static void echo_stop(struct part *part, int64_t grace_ns) {
     }
 }
 
-static int echo_start(struct part *part) {
+static int echo_start(struct part *part, struct eye_err *reterr) {
     struct echo *echo = echo_of(part);
-    struct eye_err err;
     for (size_t i = 0; i < echo->count; i++) {
         struct service *service = &echo->services[part->index * echo->count + i];
         service->endpoint =
             echo->shares ? &echo->shares[i * echo->crew.count + part->index] : &echo->endpoints[i];
-        if (eye_serve(part->loop, service->endpoint, &echo->handler, &service->server, &err) < 0)
-            return report_in(&err, service->endpoint->text);
+        part->text = service->endpoint->text;
+        int r = eye_serve(part->loop, service->endpoint, &echo->handler, &service->server, reterr);
+        if (r < 0)
+            return r;
         echo->serving[part->index]++;
     }
-    return STATUS_OK;
+    return 0;
 }
 
 static int echo_read(struct echo *echo, char **texts) {

@@ -82,7 +82,7 @@ static int read_endpoint(const char *text, enum eye_role refused, struct eye_end
     return status;
 }
 
-static int join_start(struct part *part) {
+static int join_start(struct part *part, struct eye_err *reterr) {
     struct joining *j = joining_of(part);
     struct joining_part *jp = &j->parts[part->index];
     const struct common *common = j->crew.common;
@@ -92,12 +92,12 @@ static int join_start(struct part *part) {
                                           .stdio = {common->eof.eof, common->eof.wait_ns, common->crlf},
                                           .observer = &j->crew.observer,
                                           .tracer = common->trace ? &j->trace.tracer : NULL};
-    struct eye_err err;
     jp->part = part;
-    if (eye_forward_new(part->loop, &opts, &jp->forward, &err) < 0)
-        return report(&err);
+    int r = eye_forward_new(part->loop, &opts, &jp->forward, reterr);
+    if (r < 0)
+        return r;
     eye_forward_run(jp->forward, &jp->op, &jp->outcome, join_done);
-    return STATUS_OK;
+    return 0;
 }
 
 /* What cannot be done by several threads. */

@@ -2,9 +2,9 @@
  *
  * Each listening socket has one accept pending, except while max= peers are there, or descriptors have
  * run out: then the peers wait in the kernel's queue, none is turned away, and accepting goes on when
- * one has left or after a pause. When it is to stop, those that are in the queue are served still, and others
- * are kept out of it. What is said to a peer is talk.c's on a stream, datagrams.c's otherwise, or
- * the handler's own. */
+ * one has left or after a pause. When it is to stop, others are kept out of the queue, and those that are in
+ * it, or have begun their handshake, are served still. What is said to a peer is talk.c's on a stream,
+ * datagrams.c's otherwise, or the handler's own. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@
 #define DATAGRAM_PEERS_MAX 1024
 #define PAUSE_NS           (100 * NS_PER_MS)
 #define TELL_PAUSE_NS      NS_PER_S
+#define HANDSHAKE_NS       (20 * NS_PER_MS) /* for those that are under way when the server is to stop */
 
 struct port {
     eye_server *server;
@@ -39,9 +40,9 @@ struct eye_server {
     uint64_t conns;
     int64_t told_ns; /* when the observer last heard of a pause */
     bool stopping;
-    eye_op *stop_ops; /* those who wait for that, in a ring */
-    eye_op grace_op;
-    int64_t end_ns; /* when peers that are left are ended */
+    eye_op *stop_ops;               /* those who wait for that, in a ring */
+    eye_op grace_op, handshakes_op; /* timers */
+    int64_t end_ns;                 /* when peers that are left are ended */
 };
 
 static void ports_go_on(eye_server *server);
@@ -301,7 +302,10 @@ static void ports_wind_up(eye_server *server) {
     bool full = server_full(server) || server->serving.loop->now_ns >= server->end_ns;
     for (size_t i = 0; i < server->port_count; i++) {
         struct port *port = &server->ports[i];
-        if (port->listener && (full || !eye_op_pending(&port->op) || !listener_waited_for(port->listener)))
+        if (!port->listener)
+            continue;
+        bool come = eye_op_pending(&server->handshakes_op) || listener_waited_for(port->listener);
+        if (full || !eye_op_pending(&port->op) || !come)
             port->listener = eye_listener_free(port->listener);
     }
 }
@@ -339,6 +343,13 @@ static void grace_done(eye_op *op, int64_t result) {
     server_settle(server);
 }
 
+static void handshakes_done(eye_op *op, int64_t result) {
+    eye_server *server = eye_container_of(op, eye_server, handshakes_op);
+    (void)result;
+    ports_wind_up(server);
+    server_settle(server);
+}
+
 static void stop_cancel(eye_op *op) {
     (void)op; /* a stop cannot be taken back */
 }
@@ -351,8 +362,9 @@ static void server_settle(eye_server *server) {
         return;
     server->end_ns = 0;
     eye_cancel(server->serving.loop, &server->grace_op);
-    if (eye_op_pending(&server->grace_op))
-        return; /* it comes back here */
+    eye_cancel(server->serving.loop, &server->handshakes_op);
+    if (eye_op_pending(&server->grace_op) || eye_op_pending(&server->handshakes_op))
+        return; /* they come back here */
     while (server->stop_ops)
         op_finish(server->serving.loop, ring_pop(&server->stop_ops), 0);
 }
@@ -364,6 +376,8 @@ void eye_server_stop(eye_server *server, eye_op *op, int64_t grace_ns, eye_done 
     /* From now, not from the beginning of the turn, which may be long ago. */
     int64_t end_ns = time_after(sys_now(), MAX(grace_ns, 0));
     server->end_ns = server->stopping ? MIN(server->end_ns, end_ns) : end_ns;
+    if (!server->stopping && grace_ns > 0)
+        eye_timer(loop, &server->handshakes_op, time_after(sys_now(), HANDSHAKE_NS), handshakes_done);
     server->stopping = true;
     for (size_t i = 0; i < server->port_count; i++) {
         struct port *port = &server->ports[i];

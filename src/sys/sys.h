@@ -50,8 +50,8 @@ int sys_poll_now(int fd, short events);
 int sys_set_int(int fd, int level, int name, int value);
 /* Closing fd will be seen as a reset over TCP, and as no orderly end (SO_LINGER of zero, socket(7)). */
 void sys_set_reset(int fd);
-/* What comes to an IP socket from now on is dropped: a filter that takes nothing (SO_ATTACH_FILTER,
- * socket(7)). So a handshake is not completed, and those that were wait in the queue. */
+/* No handshake is begun on a TCP socket from now on: a filter drops each SYN (SO_ATTACH_FILTER, socket(7)).
+ * Those that were begun are completed, for their peers may know themselves connected already. */
 void sys_set_deaf(int fd);
 /* SO_ERROR, as a negative code or 0. */
 int sys_socket_error(int fd);

@@ -297,6 +297,14 @@ static void peer_resets(eye_loop *loop) {
 
 /* ---- the end ---- */
 
+static bool refused(const struct eye_addr *addr) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    CHECK(connect(fd, &addr->u.sa, addr->len) < 0 && errno == EINPROGRESS);
+    int code = sys_socket_error(fd); /* over loopback the answer is there already */
+    close(fd);
+    return code == -ECONNREFUSED;
+}
+
 static void stop_waits(eye_loop *loop) {
     serve(loop, suite_endpoint("tcp:127.0.0.1:0"), echo_data);
     struct eye_addr addr = host.seen->address;
@@ -305,10 +313,8 @@ static void stop_waits(eye_loop *loop) {
     stop(SUITE_LIMIT_NS);
     suite_turns(3);
     CHECK_INT(host.stopped.count, 0);
-    int late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(connect(late, &addr.u.sa, addr.len) < 0 && errno == ECONNREFUSED);
-    close(late);
-    ping(loop, fd); /* who is there is served to the end */
+    UNTIL(refused(&addr)); /* soon: when handshakes that were begun have ended */
+    ping(loop, fd);        /* who is there is served to the end */
     shutdown(fd, SHUT_WR);
     CHECK_END(fd);
     stopped();
