@@ -152,23 +152,34 @@ static int measure(struct job *job, int64_t duration_ns, struct measured *ret) {
     return 0;
 }
 
+static const char *way_name(const struct job *job) {
+    return job->subject->digest ? "digest" : job->way == EYE_ENCRYPT ? "encrypt" : "decrypt";
+}
+
+/* A message larger than the kernel takes at once is no row, and no failure. */
+static int left_out(const struct job *job) {
+    notice("%s, %s by %s, %s: no row for %zu bytes, which is more than it takes at once", job->subject->alg,
+           way_name(job), job->road->provider, job->road->name, job->size);
+    return STATUS_OK;
+}
+
 static int run_job(const struct bench_options *options, struct job *job, const eye_key *key,
                    struct plot *plot) {
     struct measured m = {0};
     struct eye_err err;
     int r = job_new(job, key, &err);
-    if (r == -EMSGSIZE) /* larger than the kernel takes at once: there is nothing to measure */
-        return STATUS_OK;
+    if (r == -EMSGSIZE)
+        return left_out(job);
     if (r < 0)
         return report(&err);
     r = measure(job, options->duration_ns, &m);
     job_done(job);
     if (r == -EMSGSIZE)
-        return STATUS_OK;
+        return left_out(job);
     if (r < 0)
         return report_code(r, job->subject->alg);
     double mb_s = m.per_s * (double)job->size / 1e6;
-    const char *way = job->subject->digest ? "digest" : job->way == EYE_ENCRYPT ? "encrypt" : "decrypt";
+    const char *way = way_name(job);
     bench_row(&bench_crypto, options,
               (const struct bench_cell[]){{.text = job->subject->alg},
                                           {.text = way},

@@ -141,7 +141,9 @@ static int run_message(struct message *m, eye_cipher *cipher, struct arguments a
     struct eye_err err;
     const char *in = arguments.count > 0 ? arguments.list[0] : NULL;
     const char *out = arguments.count > 1 ? arguments.list[1] : NULL;
-    int status = inout_open(&inout, in, out, m->way == EYE_DECRYPT, m->options->secret.common.quiet);
+    unsigned flags =
+        (m->way == EYE_DECRYPT ? INOUT_HOLD : 0U) | (m->options->secret.common.quiet ? INOUT_QUIET : 0U);
+    int status = inout_open(&inout, in, out, flags);
     if (status)
         return status;
     if (eye_cipher_run_fd(cipher, m->way, &m->io, inout.in, inout.out, inout_progress, &inout, &err) < 0)

@@ -26,10 +26,11 @@ static int temporary(void) {
     return fd < 0 ? -errno : fd;
 }
 
-static int open_out(struct inout *inout, const char *name, bool hold) {
+static int open_out(struct inout *inout, const char *name, unsigned flags) {
     int fd = STDOUT_FILENO;
     if (!NONE_OR_DASH(name)) {
-        int r = eye_newfile_open(AT_FDCWD, name, 0666, 0, &inout->file);
+        unsigned how = flags & INOUT_NO_SYNC ? EYE_NEWFILE_NO_SYNC : 0;
+        int r = eye_newfile_open(AT_FDCWD, name, 0666, how, &inout->file);
         if (r < 0 && r != -EMEDIUMTYPE)
             return r;
         fd = r == 0 ? eye_newfile_fd(inout->file) : open(name, O_WRONLY | O_CLOEXEC);
@@ -37,14 +38,14 @@ static int open_out(struct inout *inout, const char *name, bool hold) {
             return -errno;
     }
     inout->out = fd;
-    if (inout->file || !hold)
+    if (inout->file || !(flags & INOUT_HOLD))
         return 0;
     inout->out = temporary();
     inout->held_for = fd;
     return inout->out < 0 ? inout->out : 0;
 }
 
-int inout_open(struct inout *inout, const char *in, const char *out, bool hold, bool quiet) {
+int inout_open(struct inout *inout, const char *in, const char *out, unsigned flags) {
     struct stat st;
     *inout = (struct inout){.in = STDIN_FILENO, .out = -1, .held_for = -1};
     inout->in_name = NONE_OR_DASH(in) ? "standard input" : in;
@@ -57,10 +58,10 @@ int inout_open(struct inout *inout, const char *in, const char *out, bool hold, 
     if (r < 0)
         return inout_close(inout, report_code(r, inout->in_name));
     inout->in_bytes = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-    r = open_out(inout, out, hold);
+    r = open_out(inout, out, flags);
     if (r < 0)
         return inout_close(inout, report_code(r, inout->out_name));
-    progress_begin(&inout->progress, quiet);
+    progress_begin(&inout->progress, flags & INOUT_QUIET);
     return STATUS_OK;
 }
 

@@ -19,9 +19,15 @@ struct inout {
     struct progress progress;
 };
 
+enum {
+    INOUT_HOLD = 1,    /* what goes to a pipe is held back */
+    INOUT_NO_SYNC = 2, /* the output is not written out to the disk before it gets its name */
+    INOUT_QUIET = 4,
+};
+
 /* Each may be left out, or "-", for standard input and output. Reports its errors; returns the exit status.
  */
-int inout_open(struct inout *inout, const char *in, const char *out, bool hold, bool quiet);
+int inout_open(struct inout *inout, const char *in, const char *out, unsigned flags);
 
 /* The library's progress, with the inout as user. */
 void inout_progress(void *user, int64_t bytes);

@@ -11,6 +11,7 @@ struct seal_options {
     struct secret_options secret;
     const char *context, *range;
     int64_t threads;
+    bool no_sync;
 };
 
 /* FIRST-LAST, FIRST-, both counted from 0 and both included, as curl's --range. */
@@ -51,8 +52,10 @@ static int run(const struct seal_options *seal, struct arguments arguments,
     int status = secret_key(&seal->secret, &key);
     if (status)
         return status;
-    status = inout_open(&inout, arguments.count > 0 ? arguments.list[0] : NULL,
-                        arguments.count > 1 ? arguments.list[1] : NULL, false, seal->secret.common.quiet);
+    status =
+        inout_open(&inout, arguments.count > 0 ? arguments.list[0] : NULL,
+                   arguments.count > 1 ? arguments.list[1] : NULL,
+                   (seal->no_sync ? INOUT_NO_SYNC : 0U) | (seal->secret.common.quiet ? INOUT_QUIET : 0U));
     if (status == STATUS_OK) {
         if (work(inout.in, inout.out, key, &opts, &err) < 0)
             status = inout_report(&inout, &err);
@@ -91,6 +94,14 @@ static const struct option_row option_range = {
     "only these bytes of the plaintext, counted from 0, both included; IN is a regular file",
     .offset = offsetof(struct seal_options, range)};
 
+static const struct option_row option_no_sync = {
+    "no-sync",
+    0,
+    OPTION_FLAG,
+    NULL,
+    "do not wait until OUT is on the disk: faster, and not safe from a loss of power",
+    .offset = offsetof(struct seal_options, no_sync)};
+
 #define DEFAULTS                                                                                             \
     &(const struct seal_options) {                                                                           \
         .secret.common = COMMON_DEFAULTS, .context = "", .threads = 1                                        \
@@ -106,7 +117,8 @@ const struct command encrypt_command = {
              "twice. OUT appears whole or not at all.",
     .see_also = "*sockeye-decrypt*(1), *sockeye-keygen*(1), *sockeye-cipher*(1)",
     .options = (const struct option_row *const[]){&option_key_file, &option_context, &option_threads,
-                                                  &option_provider, &option_quiet, &option_help, NULL},
+                                                  &option_no_sync, &option_provider, &option_quiet,
+                                                  &option_help, NULL},
     .defaults = DEFAULTS,
     .options_size = sizeof(struct seal_options),
     .arguments_max = 2,
@@ -122,9 +134,9 @@ const struct command decrypt_command = {
              "added, another key or context: exit status 6, and no OUT. On a pipe the chunks\n"
              "that were right are out by then, so look at the status before using them.",
     .see_also = "*sockeye-encrypt*(1), *sockeye-keygen*(1)",
-    .options =
-        (const struct option_row *const[]){&option_key_file, &option_context, &option_range, &option_threads,
-                                           &option_provider, &option_quiet, &option_help, NULL},
+    .options = (const struct option_row *const[]){&option_key_file, &option_context, &option_range,
+                                                  &option_threads, &option_no_sync, &option_provider,
+                                                  &option_quiet, &option_help, NULL},
     .defaults = DEFAULTS,
     .options_size = sizeof(struct seal_options),
     .arguments_max = 2,

@@ -6,6 +6,7 @@
  * decrypt (Vaudenay's oracle). That is what AEADs are for. */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -56,21 +57,28 @@ static const struct cipher_row *row_find(const char *name, struct eye_err *reter
     return NULL;
 }
 
+/* Of the same mode, in the order of the table. */
+static void name_sizes(const struct cipher_row *row, struct eye_err *reterr) {
+    char text[128] = "";
+    size_t used = 0, count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strcmp(rows[i].kernel, row->kernel) == 0)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s takes %zu", count++ ? ", " : "",
+                                     rows[i].alg.name, rows[i].alg.key_bytes);
+    if (count > 1)
+        err_cause(reterr, "%s", text);
+}
+
 static int wrong_key(const struct cipher_row *row, const eye_key *key, struct eye_err *reterr) {
     size_t size = eye_key_size(key), wants = row->alg.key_bytes;
     err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s takes a key of %zu bytes, not %zu", row->alg.name, wants,
             size);
-    /* "aes-256-gcm": the same mode with the other sizes. */
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i].alg.key_bytes == size && strncmp(rows[i].alg.name, "aes-", 4) == 0 &&
-            strcmp(rows[i].kernel, row->kernel) == 0)
-            err_cause(reterr, "%s takes one of %zu", rows[i].alg.name, size);
-    if (reterr && reterr->cause[0])
-        return EYE_ESYNTAX;
     if (size == wants + 1)
         err_cause(reterr, "the last byte may be a newline that does not belong to the key");
     else if (size == 2 * wants || size == 2 * wants + 1)
         err_cause(reterr, "if these are hex digits: the key is the bytes themselves (xxd -r -p)");
+    else
+        name_sizes(row, reterr);
     return EYE_ESYNTAX;
 }
 
