@@ -178,7 +178,7 @@ CAPTURES = [
         ETH / IP6 / IPv6ExtHdrRouting(addresses=["2001:db8::9"], segleft=1, type=0) / UDP(sport=1, dport=2) / b"x",
         ETH / IP6 / IPv6ExtHdrFragment(offset=0, m=1, id=99) / UDP(sport=1, dport=2, len=100, chksum=1) / b"first...",
         ETH / IP6 / IPv6ExtHdrFragment(offset=2, m=0, id=99) / Raw(b"the rest"),
-        ETH / IP6 / AH(spi=5, seq=6, icv=b"\1" * 12, payloadlen=4) / UDP(sport=1, dport=2) / b"x",
+        ETH / IP6 / AH(nh=17, spi=5, seq=6, icv=b"\1" * 12, payloadlen=4) / UDP(sport=1, dport=2) / b"x",
         ETH / IPv6(src="2001:db8::1", dst="2001:db8::2", nh=59) / Raw(b"none"),
         ETH / IPv6(src="2001:db8::1", dst="2001:db8::2", nh=50) / Raw(b"encrypted"),
     ]),
