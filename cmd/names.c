@@ -60,7 +60,7 @@ static const char *host_name(void *user, const uint8_t *addr, size_t size) {
     return host->name[0] ? host->name : NULL;
 }
 
-int names_open(struct eye_look *look, bool resolve) {
+int names_open(struct eye_look *look, bool live, bool resolve) {
     struct names *names = calloc(1, sizeof *names);
     if (names && resolve && !(names->hosts = calloc(HOSTS_MAX, sizeof *names->hosts))) {
         free(names);
@@ -68,7 +68,7 @@ int names_open(struct eye_look *look, bool resolve) {
     }
     if (!names)
         return -ENOMEM;
-    names->interfaces = if_nameindex();
+    names->interfaces = live ? if_nameindex() : NULL;
     look->interface = interface_name;
     look->host = resolve ? host_name : NULL;
     look->user = names;

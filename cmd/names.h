@@ -7,9 +7,9 @@
 
 #include <sockeye/packet.h>
 
-/* Reads the interfaces' names, and puts what finds names into the look. Call it before
- * privileges are given up. Returns 0 or -ENOMEM. */
-int names_open(struct eye_look *look, bool resolve);
+/* Puts what finds names into the look. Reads the interfaces' names where the packets are of this host; a
+ * file's may be of another. Call it before privileges are given up. Returns 0 or -ENOMEM. */
+int names_open(struct eye_look *look, bool live, bool resolve);
 void names_close(struct eye_look *look);
 
 #endif

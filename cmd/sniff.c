@@ -259,7 +259,7 @@ static int sniff_begin(struct sniff *sniff) {
     if (status == STATUS_OK && show_open(&sniff->show) < 0)
         status = report_code(-ENOMEM, "output");
     tzset(); /* reads /etc/localtime while it may be read */
-    if (status == STATUS_OK && names_open(&sniff->show.look, o->resolve) < 0)
+    if (status == STATUS_OK && names_open(&sniff->show.look, !o->read, o->resolve) < 0)
         status = report_code(-ENOMEM, "names");
     if (status == STATUS_OK)
         status = sniff_drop(sniff, &user);

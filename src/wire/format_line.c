@@ -217,7 +217,7 @@ static void arp_summary(const struct line *l, unsigned layer, uint32_t size) {
 }
 
 /* RFC 792 and RFC 1812, 5.2.7.1 */
-enum { ICMP_UNREACHABLE = 3 };
+enum { ICMP_UNREACHABLE = 3, ICMP6_UNREACHABLE = 1 };
 static const struct wire_word unreachable[] = {
     {1, "host"},
     {2, "protocol"},
@@ -230,13 +230,20 @@ static const struct wire_word unreachable[] = {
     {0, NULL},
 };
 
+/* RFC 4443, 3.1 */
+static const struct wire_word unreachable6[] = {
+    {0, "no route"}, {1, "prohibited by a filter"}, {2, "beyond the source's scope"}, {3, "host"},
+    {4, "port"},     {5, "source prohibited"},      {6, "route prohibited"},          {0, NULL},
+};
+
 static void icmp_summary(const struct line *l, unsigned layer, uint32_t size) {
     struct eye_field field, code;
     const char *word;
+    bool v6 = l->tree->layer[layer].proto == EYE_PROTO_ICMP6;
     say_word(l, layer, " ", "type");
-    if (field_in(l, layer, "type", &field) && field.num == ICMP_UNREACHABLE &&
-        field_in(l, layer, "code", &code) && l->tree->layer[layer].proto == EYE_PROTO_ICMP &&
-        (word = wire_word_of(unreachable, code.num))) {
+    if (field_in(l, layer, "type", &field) && field.num == (v6 ? ICMP6_UNREACHABLE : ICMP_UNREACHABLE) &&
+        field_in(l, layer, "code", &code) &&
+        (word = wire_word_of(v6 ? unreachable6 : unreachable, code.num))) {
         out_text(l->out, ", ");
         out_text(l->out, word);
     } else if (field_in(l, layer, "code", &field) && (field.word || field.num > 0)) {

@@ -44,14 +44,16 @@ NOT_COMPARED = {
 }
 
 
-@pytest.mark.parametrize("name, capture, flags", golden.ROWS, ids=[row[0] for row in golden.ROWS])
-def test_golden(name, capture, flags, run_sockeye):
-    result = run_sockeye("sniff", "--quiet", *flags, "-r", WIRE / "captures" / capture)
-    assert (result.status, result.err) == (0, "")
-    got, want = result.out.splitlines(), golden.expected(name).splitlines()
-    for number, (mine, theirs) in enumerate(zip(got, want), 1):
-        assert json.loads(mine) == json.loads(theirs), f"packet {number}"
-    assert got == want
+@pytest.mark.parametrize("capture", [path.name for path in golden.CAPTURES])
+def test_golden(capture, run_sockeye):
+    for name, _, flags in (row for row in golden.ROWS if row[1] == capture):
+        result = run_sockeye("sniff", "--quiet", *flags, "-r", WIRE / "captures" / capture)
+        assert (result.status, result.err) == (0, "")
+        got, want = result.out.splitlines(), golden.expected(name).splitlines()
+        if name.endswith(".json"):
+            for number, (mine, theirs) in enumerate(zip(got, want), 1):
+                assert json.loads(mine) == json.loads(theirs), f"packet {number}"
+        assert got == want, name
 
 
 def test_captures_are_as_their_script_makes_them():

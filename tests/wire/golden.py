@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The golden captures and what `sniff --json --verify` says of them, one packet a line.
+"""The golden captures and what `sniff` says of them: as JSON, as lines, as blocks, and of some as dumps.
 
     tests/wire/golden.py          checks all; $SOCKEYE is the command
-    tests/wire/golden.py refresh  writes golden/NAME.json anew, to be read before it is committed
+    tests/wire/golden.py refresh  writes golden/NAME.* anew, to be read before it is committed
 
 A row of ROWS is a name, a capture, and the flags; what is expected stands in golden/NAME.
 """
@@ -14,7 +14,10 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 CAPTURES = sorted((HERE / "captures").glob("*.pcap"))
-ROWS = [(f"{path.stem}.json", path.name, ["--json", "--verify"]) for path in CAPTURES]
+FORMS = {"json": ["--json", "--verify"], "lines": ["--time", "utc", "--verify"], "blocks": ["--detail"]}
+DUMPS = {"hex": ["-xe", "--time", "none"], "both": ["-X", "--time", "none"], "text": ["-A", "--time", "none"]}
+ROWS = [(f"{path.stem}.{form}", path.name, flags) for path in CAPTURES for form, flags in FORMS.items()]
+ROWS += [(f"tcp.{form}", "tcp.pcap", flags) for form, flags in DUMPS.items()]
 
 
 def output_of(sockeye, capture, flags):
