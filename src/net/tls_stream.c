@@ -15,7 +15,10 @@
  *
  * The end is close_notify (RFC 8446, 6.1), then the end of the stream below. An end of that stream without it
  * is EYE_ETRUNCATED. Closing says close_notify where nothing was lost, and waits for the kernel to take it,
- * but not long. Aborting says nothing: the peer sees truncation, as it should. */
+ * but not long. Aborting says nothing: the peer sees truncation, as it should. A peer that is turned away
+ * with an alert gets our end behind it, and what it has still sent is thrown away until its own end comes,
+ * for a second and 64 KiB at most: closing at once would answer that with a reset, which would take the alert
+ * away before the peer has read it. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -27,6 +30,8 @@
 #define SLICE_BYTES (4 * TLS_RECORD_BYTES)
 #define OUT_BYTES   (SLICE_BYTES + 4 * TLS_OVERHEAD_BYTES)
 #define LINGER_NS   (250 * NS_PER_MS)
+#define DRAIN_NS    NS_PER_S
+#define DRAIN_BYTES 65536
 _Static_assert(OUT_BYTES <= SCRATCH_BYTES, "a slice fits the scratch buffer");
 
 struct tls_stream {
@@ -41,6 +46,7 @@ struct tls_stream {
     eye_op turn_op;     /* completes at once: what is there already is given from the loop's turn */
     eye_op linger_op;   /* the time that a last word has */
     eye_op *close_op;   /* the user's */
+    size_t drained;     /* bytes that were thrown away behind our alert */
     size_t slice_bytes; /* of the head of OUT, in the send that is in flight */
     int failed;         /* a code: nothing more comes, nor goes where the engine says so */
     bool shaken;        /* the handshake is done */
@@ -49,6 +55,7 @@ struct tls_stream {
     bool finished;      /* we have */
     bool orphan;        /* the head of OUT that is in flight was cancelled */
     bool abort, late;   /* how it ends; that a last word has no more time */
+    bool alerted;       /* our last word was an alert: the peer is to read it */
     bool closing;       /* the stream below is being closed */
     struct eye_err *reterr;
 };
@@ -177,8 +184,10 @@ static int64_t in_step(struct tls_stream *t, eye_op *op) {
                  : kind == &op_recv_lent ? step_recv_lent
                                          : step_handshake)(t, op);
     say(t);
-    if (n < 0 && n != -EAGAIN)
+    if (n < 0 && n != -EAGAIN) {
         t->failed = (int)n;
+        t->alerted = t->io.out_size > 0;
+    }
     t->ended = n == 0 && kind != &op_handshake;
     return n;
 }
@@ -427,6 +436,28 @@ static void lingered(eye_op *op, int64_t result) {
     close_settle(t);
 }
 
+static void drain_said(eye_op *op, int64_t result) {
+    (void)result;
+    close_settle(eye_container_of(op, struct tls_stream, send_op));
+}
+
+static void drain_received(eye_op *op, int64_t n) {
+    struct tls_stream *t = eye_container_of(op, struct tls_stream, recv_op);
+    t->drained += n > 0 ? (size_t)n : 0;
+    if (n <= 0 || t->drained >= DRAIN_BYTES)
+        t->alerted = false;
+    close_settle(t);
+}
+
+/* Behind the alert: our end, then what comes until theirs. */
+static void drain(struct tls_stream *t) {
+    if (!t->finished)
+        eye_finish(t->layer.below, &t->send_op, drain_said);
+    else if (!eye_op_pending(&t->recv_op))
+        eye_recv_lent(t->layer.below, &t->recv_op, &t->lent, drain_received);
+    t->finished = true;
+}
+
 /* Goes on with closing, once what it waits for has come. */
 static void close_settle(struct tls_stream *t) {
     if (t->closing)
@@ -435,8 +466,14 @@ static void close_settle(struct tls_stream *t) {
     if (t->abort || t->late) {
         eye_cancel(loop, &t->send_op);
         eye_cancel(loop, &t->said_op);
+        eye_cancel(loop, &t->recv_op);
+        t->alerted = false;
     }
     bool talks = eye_op_pending(&t->send_op) || eye_op_pending(&t->said_op);
+    if (!talks && t->alerted) {
+        drain(t);
+        return;
+    }
     if (!talks)
         eye_cancel(loop, &t->linger_op);
     if (talks || eye_op_pending(&t->recv_op) || eye_op_pending(&t->turn_op) || eye_op_pending(&t->linger_op))
@@ -448,8 +485,11 @@ static void close_settle(struct tls_stream *t) {
         eye_close(t->layer.below, &t->send_op, below_closed);
 }
 
+/* A close cannot be taken back: it is hurried. */
 static void close_cancel(eye_op *op) {
-    (void)op; /* a close cannot be taken back */
+    struct tls_stream *t = op_of(op)->at.owner;
+    t->late = true;
+    close_settle(t);
 }
 
 static const struct op_kind op_close = {.name = "tls close", .cancel = close_cancel};
@@ -461,13 +501,15 @@ static void tls_close(struct layer *layer, eye_op *op, bool abort, eye_done *don
         while (t->tail[way])
             user_end(t, ring_head(t->tail[way]));
     op_begin(layer->loop, op, &op_close, done);
+    op_of(op)->at.owner = t;
     t->close_op = op;
     t->abort = abort;
     eye_cancel(layer->loop, &t->recv_op);
     if (whole && !abort)
         out_notify(t);
     if (!abort)
-        eye_timer(layer->loop, &t->linger_op, time_after(layer->loop->now_ns, LINGER_NS), lingered);
+        eye_timer(layer->loop, &t->linger_op,
+                  time_after(layer->loop->now_ns, t->alerted ? DRAIN_NS : LINGER_NS), lingered);
     close_settle(t);
 }
 

@@ -223,6 +223,51 @@ def test_what_is_no_handshake(echo, run_sockeye, certs, engine):
         assert sock.recv(100) == b"still served"
 
 
+# ---- peers that are turned away ----
+
+def test_python_reads_why(echo, certs, engine):
+    """It has sent more than the server has read when it is turned away: a reset would take the alert from it."""
+    address = echo(f",ca={certs.ca}", engine).listening()
+    for _ in range(20):
+        with secured(address, certs) as sock, pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+            sock.sendall(bytes(20000))
+            sock.sendall(bytes(20000))
+            sock.recv(1)
+
+
+@pytest.mark.parametrize("options, more, words", [
+    (",ca={ca}", (), b"alert certificate required"),
+    (",ca={ca},tls-max=1.2", (), b"alert handshake failure"),
+    (",ca={ca}", ("-cert", "{expired}", "-key", "{expired}"), b"alert certificate expired"),
+    (",tls-min=1.3", ("-tls1_2",), b"alert protocol version"),
+    (",alpn=h2", ("-alpn", "http/1.1"), b"alert no application protocol"),
+])
+def test_s_client_reads_why(start, echo, certs, options, more, words):
+    names = {"ca": certs.ca, "expired": certs.expired}
+    port = echo(options.format(**names)).listening().port
+    clients = []
+    for _ in range(5):
+        clients.append(start(tool("openssl"), "s_client", "-quiet", "-connect", f"127.0.0.1:{port}",
+                             *(word.format(**names) for word in more)))
+        with contextlib.suppress(BrokenPipeError):
+            clients[-1].send("x" * 5000)
+    for client in clients:
+        client.wait()
+        assert words in client.stderr.encode(), client
+
+
+@pytest.mark.parametrize("talks", [True, False])
+def test_one_that_stays_after_it_was_turned_away(echo, certs, talks):
+    """It gets a second, or 64 KiB."""
+    server = echo(f",ca={certs.ca}")
+    with secured(server.listening(), certs) as sock:
+        with contextlib.suppress(ssl.SSLError, OSError):
+            while talks:
+                sock.send(bytes(16384))
+        closed = server.wait_event("closed")
+        assert closed["reason"] == "tls" and "gave no certificate" in closed["error"]
+
+
 def test_a_record_that_is_too_long(echo, certs):
     server = echo()
     with secured(server.listening(), certs) as sock:
