@@ -159,30 +159,78 @@ def test_stunnel_as_the_server(start, start_sockeye, run_sockeye, certs, tmp_pat
     assert run_sockeye("connect", text).status in (5, 7)  # it wants a certificate
 
 
-def test_key_updates_and_renegotiation(start, start_sockeye, certs):
-    """A server that updates its keys and asks for ours (1.3), and one that would negotiate anew (1.2)."""
-    for version, command, more in (("1_3", "K", "hello\n"), ("1_2", "R", None)):
+# ---- new keys in the middle: K asks for the peer's as well, k does not; and R, a renegotiation ----
+
+@pytest.fixture
+def s_server(start, certs):
+    def start_server(version):
         server = start(tool("openssl"), "s_server", "-accept", "127.0.0.1:0", "-cert", certs.good, "-key", certs.good,
-                       "-tls" + version)
-        port = eventually(lambda process=server: tcp_ports(process.pid), "it listens")[0]
-        client = start_sockeye("connect", f"tls:localhost:{port},family=4,ca={certs.ca}")
-        client.wait_event("tls")
-        server.send(command + "\n")
-        if more:
-            client.send(more)
-            server.wait_stdout(more)
-            server.send("and back\n")
-            client.wait_stdout("and back\n")
-        else:
-            with contextlib.suppress(BrokenPipeError):
-                client.send("still here\n")
-            # It is told that we do not; older ones go on, later ones end there.
-            eventually(lambda process=server: b"still here" in process.stdout or "no renegotiation" in process.stderr,
-                       "it got its answer")
-        with contextlib.suppress(BrokenPipeError):
-            server.send("Q\n")
-        client.close_stdin()
-        client.wait()
+                       "-tls" + version.replace(".", "_"))
+        return server, eventually(lambda: tcp_ports(server.pid), "it listens")[0]
+    return start_server
+
+
+@pytest.fixture
+def s_client(start, certs):
+    def start_client(address, version):
+        return start(tool("openssl"), "s_client", "-connect", f"127.0.0.1:{address.port}", "-CAfile", certs.ca,
+                     "-tls" + version.replace(".", "_"))
+    return start_client
+
+
+@pytest.mark.parametrize("command", ["K", "k"])
+def test_a_client_updates_its_keys(s_client, echo, command):
+    server = echo()
+    client = s_client(server.listening(), "1.3")
+    for count, text in enumerate(("before", "after", "later"), 1):
+        client.send(f"{text}\n")
+        client.wait_stdout(f"{text}\n")
+        client.send(f"{command}\n")
+        client.wait_stderr("KEYUPDATE\n" * count)
+    client.send("Q\n")
+    assert client.wait() == 0
+    closed = server.wait_event("closed")
+    assert (closed["reason"], closed["bytes"]) == ("end", [19, 19])
+
+
+@pytest.mark.parametrize("command", ["K", "k"])
+def test_a_server_updates_its_keys(s_server, start_sockeye, certs, command):
+    server, port = s_server("1.3")
+    client = start_sockeye("connect", f"tls:localhost:{port},family=4,ca={certs.ca}")
+    for text in ("before", "after", "later"):
+        client.send(f"{text}\n")
+        server.wait_stdout(f"{text}\n")
+        server.send(f"{text} too\n")
+        client.wait_stdout(f"{text} too\n")
+        server.send(f"{command}\n")
+    client.close_stdin()
+    server.send("Q\n")
+    client.wait()
+    assert client.stdout == b"before too\nafter too\nlater too\n"
+
+
+def test_a_client_that_would_negotiate_anew(s_client, start_sockeye, certs):
+    """It hears that we do not (RFC 5246, 7.2.2), and gives up by an alert of its own."""
+    server = start_sockeye("listen", f"tls:127.0.0.1:0,cert={certs.good}")
+    client = s_client(server.listening(), "1.2")
+    client.send("before\n")
+    server.wait_stdout("before\n")
+    client.send("R\n")
+    client.wait_stderr("no renegotiation")
+    assert server.wait() == 5 and "the peer's alert: handshake failure" in server.stderr
+    assert client.wait() == 1
+
+
+def test_a_server_that_would_negotiate_anew(s_server, start_sockeye, certs):
+    server, port = s_server("1.2")
+    client = start_sockeye("connect", f"tls:localhost:{port},family=4,ca={certs.ca}")
+    client.send("before\n")
+    server.wait_stdout("before\n")
+    server.send("R\n")
+    with contextlib.suppress(BrokenPipeError):
+        client.send("it looks when there is something to read\n")
+    server.wait_stderr("no renegotiation")
+    assert client.wait() == 5 and "the peer's alert: handshake failure" in client.stderr
 
 
 # ---- peers that break it ----
