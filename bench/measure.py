@@ -86,12 +86,13 @@ def cpu_seconds(pid):
 
 
 def resident_bytes(pid):
-    """What a process and its children hold of memory, shared pages in their proportion."""
+    """What a process and its children hold of memory, shared pages in their proportion. Pages of programs and
+    libraries do not count: their proportion changes with who else has them."""
     kib = 0
     for member in family(pid):
         with contextlib.suppress(OSError):
             rollup = pathlib.Path(f"/proc/{member}/smaps_rollup").read_text(encoding="ascii")
-            kib += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+            kib += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
     return kib * 1024
 
 

@@ -23,8 +23,8 @@ typedef struct eye_op eye_op;
 typedef void eye_done(eye_op *op, int64_t result);
 
 struct eye_op {
-    void *user;        /* the caller's, never touched */
-    uint64_t priv[10]; /* the library's; the size is part of the ABI */
+    void *user;       /* the caller's, never touched */
+    uint64_t priv[9]; /* the library's; the size is part of the ABI */
 };
 
 /* The struct that holds this member. */

@@ -23,8 +23,10 @@ struct eye_peer {
     struct serving *serving;
     void *user;
     uint64_t conn;
-    int64_t started_ns;
-    enum peer_kind kind;
+    uint64_t started_ms : 48; /* of the loop's clock; a word with the rest, for there are many of these */
+    uint64_t kind : 8;        /* enum peer_kind */
+    bool ending : 1;          /* talk.c's */
+    bool failed : 1;          /* and so is this: it is to end by a reset */
 };
 
 /* ---- talk.c ---- */

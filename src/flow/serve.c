@@ -20,6 +20,7 @@
 #define PAUSE_NS           (100 * NS_PER_MS)
 #define TELL_PAUSE_NS      NS_PER_S
 #define HANDSHAKE_NS       (20 * NS_PER_MS) /* for those that are under way when the server is to stop */
+#define STARTED_MASK       ((UINT64_C(1) << 48) - 1) /* eight thousand years */
 
 struct port {
     eye_server *server;
@@ -98,7 +99,7 @@ void eye_peer_end(eye_peer *peer, const struct eye_outcome *outcome) {
                 .path = {outcome->path[0], outcome->path[1]},
                 .reason = outcome->reason,
                 .error = outcome->err.code ? &outcome->err : NULL,
-                .ms = (server->serving.loop->now_ns - peer->started_ns) / NS_PER_MS,
+                .ms = server->serving.loop->now_ns / NS_PER_MS - (int64_t)peer->started_ms,
             });
     list_remove(&peer->node);
     server->peer_count--;
@@ -147,7 +148,7 @@ static void peer_arrived(eye_server *server, eye_stream *stream) {
     peer->kind = talk ? PEER_TALK : PEER_STREAM;
     peer->serving = &server->serving;
     peer->conn = next_conn(server);
-    peer->started_ns = server->serving.loop->now_ns;
+    peer->started_ms = (uint64_t)(server->serving.loop->now_ns / NS_PER_MS) & STARTED_MASK;
     list_append(&server->peers, &peer->node);
     server->peer_count++;
     observe_connected(server->serving.handler->observer, peer->conn, EYE_FROM, server->serving.endpoint,

@@ -9,37 +9,48 @@
 #include "flow/peer.h"
 #include "loop/loop.h"
 
-struct idle_watch {
-    eye_op op;
-    int64_t last_ns;
-    struct talk *talk;
-};
-
 struct talk {
     eye_peer peer;
-    eye_stream *stream;
-    eye_op op; /* its receive, send, finish or close: one at a time */
-    union {
-        struct eye_bytes lent;
-        struct {
-            uint8_t *data; /* answers that wait for the one in flight */
-            size_t size;
-        } more;
-    } u;
-    uint64_t bytes[2];
-    struct idle_watch *idle;     /* where idle= is set */
-    struct eye_outcome *outcome; /* where it did not end well */
-    bool ending;
+    eye_op op;           /* its receive, send, finish or close: one at a time; its user is the stream */
+    uint64_t bytes[2];   /* received, sent */
+    struct extra *extra; /* NULL until something of it is needed */
 };
+
+/* What those that only wait do without. */
+struct extra {
+    struct talk *talk;
+    eye_op idle_op;  /* timer, where idle= is set */
+    int64_t last_ns; /* when bytes last moved */
+    uint8_t *more;   /* answers that wait for the one in flight */
+    size_t more_size;
+    struct eye_outcome *outcome; /* where it did not end well */
+};
+
+/* With its stream and the allocator's share, 240 bytes for each connection that waits. */
+_Static_assert(sizeof(void *) != 8 || sizeof(struct talk) == 152, "a peer is small");
 
 static struct talk *talk_of(eye_peer *peer) {
     return eye_container_of(peer, struct talk, peer);
 }
 
+/* NULL once it is closed. */
+static eye_stream *talk_stream(const struct talk *talk) {
+    return talk->op.user;
+}
+
+/* Makes it where it is not there yet; NULL where memory is short. */
+static struct extra *talk_extra(struct talk *talk) {
+    if (!talk->extra)
+        talk->extra = calloc(1, sizeof *talk->extra);
+    if (talk->extra)
+        talk->extra->talk = talk;
+    return talk->extra;
+}
+
 static void talk_gone(struct talk *talk) {
-    struct eye_outcome outcome = {.reason = EYE_REASON_END};
-    if (talk->outcome)
-        outcome = *talk->outcome;
+    struct eye_outcome outcome = {.reason = talk->peer.failed ? EYE_REASON_ERROR : EYE_REASON_END};
+    if (talk->extra && talk->extra->outcome)
+        outcome = *talk->extra->outcome;
     for (int way = 0; way < 2; way++) {
         outcome.bytes[way] = talk->bytes[way];
         outcome.path[way] = talk->bytes[way] ? "copy" : NULL;
@@ -47,50 +58,43 @@ static void talk_gone(struct talk *talk) {
     eye_peer_end(&talk->peer, &outcome);
 }
 
-static void idle_gone(eye_op *op, int64_t result) {
-    (void)result;
-    struct idle_watch *idle = eye_container_of(op, struct idle_watch, op);
-    struct talk *talk = idle->talk;
-    free(idle);
-    talk_gone(talk);
-}
-
 static void closed(eye_op *op, int64_t result) {
     (void)result;
     struct talk *talk = eye_container_of(op, struct talk, op);
-    talk->stream = NULL;
-    if (!talk->idle)
-        talk_gone(talk);
-    else if (!eye_op_pending(&talk->idle->op))
-        idle_gone(&talk->idle->op, 0);
+    op->user = NULL;
+    if (talk->extra && eye_op_pending(&talk->extra->idle_op))
+        eye_cancel(talk->peer.serving->loop, &talk->extra->idle_op); /* its done sees that it is closed */
     else
-        eye_cancel(talk->peer.serving->loop, &talk->idle->op); /* its done sees that the stream has gone */
+        talk_gone(talk);
 }
 
 static void talk_close(struct talk *talk) {
-    talk->ending = true;
-    if (talk->outcome)
-        eye_abort(talk->stream, &talk->op, closed);
+    talk->peer.ending = true;
+    if (talk->peer.failed)
+        eye_abort(talk_stream(talk), &talk->op, closed);
     else
-        eye_close(talk->stream, &talk->op, closed);
+        eye_close(talk_stream(talk), &talk->op, closed);
 }
 
 void talk_end(eye_peer *peer, enum eye_reason reason, int code) {
     struct talk *talk = talk_of(peer);
-    if (talk->ending)
+    if (peer->ending)
         return;
-    talk->ending = true;
-    talk->outcome = calloc(1, sizeof *talk->outcome);
-    if (talk->outcome)
-        outcome_fail(talk->outcome, reason, code, talk->peer.serving->endpoint->text);
+    peer->ending = peer->failed = true;
+    struct extra *extra = talk_extra(talk);
+    struct eye_outcome *outcome = extra ? calloc(1, sizeof *outcome) : NULL;
+    if (outcome) {
+        outcome_fail(outcome, reason, code, peer->serving->endpoint->text);
+        extra->outcome = outcome;
+    }
     if (eye_op_pending(&talk->op))
-        eye_cancel(talk->peer.serving->loop, &talk->op);
+        eye_cancel(peer->serving->loop, &talk->op);
     else
         talk_close(talk);
 }
 
 static void talk_failed(struct talk *talk, int64_t code) {
-    if (talk->ending)
+    if (talk->peer.ending)
         talk_close(talk);
     else
         talk_end(&talk->peer,
@@ -102,53 +106,56 @@ static void talk_failed(struct talk *talk, int64_t code) {
 }
 
 static void talk_active(struct talk *talk) {
-    if (talk->idle)
-        talk->idle->last_ns = talk->peer.serving->loop->now_ns;
+    if (talk->extra)
+        talk->extra->last_ns = talk->peer.serving->loop->now_ns;
 }
 
 static void recv_done(eye_op *op, int64_t n);
 
 static void talk_read(struct talk *talk) {
-    eye_recv_lent(talk->stream, &talk->op, &talk->u.lent, recv_done);
+    eye_recv_lent(talk_stream(talk), &talk->op, op_lent(&talk->op), recv_done);
 }
 
 static void send_done(eye_op *op, int64_t n) {
     struct talk *talk = eye_container_of(op, struct talk, op);
-    uint8_t *data = talk->u.more.data;
-    size_t size = talk->u.more.size;
-    talk->u.more.data = NULL;
-    talk->u.more.size = 0;
     if (n > 0) {
         talk->bytes[1] += (uint64_t)n;
         talk_active(talk);
     }
-    if (n < 0 || talk->ending)
+    uint8_t *more = NULL;
+    size_t more_size = 0;
+    if (talk->extra) {
+        more = talk->extra->more;
+        more_size = talk->extra->more_size;
+        talk->extra->more = NULL;
+        talk->extra->more_size = 0;
+    }
+    if (n < 0 || talk->peer.ending)
         talk_failed(talk, n);
-    else if (size > 0)
-        eye_send_copy(talk->stream, &talk->op, data, size, send_done);
+    else if (more_size > 0)
+        eye_send_copy(talk_stream(talk), &talk->op, more, more_size, send_done);
     else
         talk_read(talk);
-    free(data);
+    free(more);
 }
 
 void talk_send(eye_peer *peer, const void *buf, size_t size) {
     struct talk *talk = talk_of(peer);
-    if (talk->ending || size == 0)
+    if (peer->ending || size == 0)
         return;
     if (!eye_op_pending(&talk->op)) {
-        talk->u.more.data = NULL;
-        talk->u.more.size = 0;
-        eye_send_copy(talk->stream, &talk->op, buf, size, send_done);
+        eye_send_copy(talk_stream(talk), &talk->op, buf, size, send_done);
         return;
     }
-    uint8_t *data = realloc(talk->u.more.data, talk->u.more.size + size);
-    if (!data) {
+    struct extra *extra = talk_extra(talk);
+    uint8_t *more = extra ? realloc(extra->more, extra->more_size + size) : NULL;
+    if (!more) {
         talk_end(peer, EYE_REASON_ERROR, -ENOMEM);
         return;
     }
-    memcpy(data + talk->u.more.size, buf, size);
-    talk->u.more.data = data;
-    talk->u.more.size += size;
+    memcpy(more + extra->more_size, buf, size);
+    extra->more = more;
+    extra->more_size += size;
 }
 
 static void finish_done(eye_op *op, int64_t result) {
@@ -169,18 +176,18 @@ static void recv_done(eye_op *op, int64_t n) {
         observe(talk->peer.serving->handler->observer,
                 &(struct eye_event){.kind = EYE_EVENT_EOF, .conn = talk->peer.conn, .side = EYE_FROM});
         /* Closing a socket sends the same FIN, behind what was sent: one call in the place of two. */
-        if (eye_stream_fd(talk->stream, EYE_OUT) >= 0)
+        if (eye_stream_fd(talk_stream(talk), EYE_OUT) >= 0)
             talk_close(talk);
         else
-            eye_finish(talk->stream, &talk->op, finish_done);
+            eye_finish(talk_stream(talk), &talk->op, finish_done);
         return;
     }
     talk->bytes[0] += (uint64_t)n;
     talk_active(talk);
-    struct eye_bytes lent = talk->u.lent;
+    struct eye_bytes lent = *op_lent(op);
     talk->peer.serving->handler->data(&talk->peer, lent);
     if (!eye_op_pending(&talk->op)) {
-        if (talk->ending)
+        if (talk->peer.ending)
             talk_close(talk);
         else
             talk_read(talk);
@@ -188,31 +195,31 @@ static void recv_done(eye_op *op, int64_t n) {
 }
 
 static void idle_done(eye_op *op, int64_t result) {
-    struct idle_watch *idle = eye_container_of(op, struct idle_watch, op);
-    struct talk *talk = idle->talk;
-    if (!talk->stream) {
-        idle_gone(op, result);
+    (void)result;
+    struct extra *extra = eye_container_of(op, struct extra, idle_op);
+    struct talk *talk = extra->talk;
+    const struct serving *serving = talk->peer.serving;
+    if (!talk_stream(talk)) {
+        talk_gone(talk);
         return;
     }
-    int64_t until_ns = time_after(idle->last_ns, talk->peer.serving->endpoint->idle_ns);
-    if (talk->peer.serving->loop->now_ns >= until_ns)
+    int64_t until_ns = time_after(extra->last_ns, serving->endpoint->idle_ns);
+    if (serving->loop->now_ns >= until_ns)
         talk_end(&talk->peer, EYE_REASON_IDLE, EYE_EDEADLINE);
     else
-        eye_timer(talk->peer.serving->loop, op, until_ns, idle_done);
+        eye_timer(serving->loop, op, until_ns, idle_done);
 }
 
 void talk_start(eye_peer *peer) {
     struct talk *talk = talk_of(peer);
     const struct serving *serving = peer->serving;
     if (serving->endpoint->idle_ns > 0) {
-        talk->idle = calloc(1, sizeof *talk->idle);
-        if (!talk->idle) {
+        if (!talk_extra(talk)) {
             talk_end(peer, EYE_REASON_ERROR, -ENOMEM);
             return;
         }
-        talk->idle->talk = talk;
-        talk->idle->last_ns = serving->loop->now_ns;
-        eye_timer(serving->loop, &talk->idle->op,
+        talk_active(talk);
+        eye_timer(serving->loop, &talk->extra->idle_op,
                   time_after(serving->loop->now_ns, serving->endpoint->idle_ns), idle_done);
     }
     talk_read(talk);
@@ -222,17 +229,21 @@ eye_peer *talk_new(eye_stream *stream) {
     struct talk *talk = calloc(1, sizeof *talk);
     if (!talk)
         return NULL;
-    talk->stream = stream;
+    talk->op.user = stream;
     return &talk->peer;
 }
 
 int talk_addr(const eye_peer *peer, struct eye_addr *ret_addr) {
-    const eye_stream *stream = talk_of((eye_peer *)(uintptr_t)peer)->stream;
+    const eye_stream *stream = talk_stream(talk_of((eye_peer *)(uintptr_t)peer));
     return stream ? eye_stream_peer(stream, ret_addr) : -ENOTCONN;
 }
 
 void talk_free(eye_peer *peer) {
     struct talk *talk = talk_of(peer);
-    free(talk->outcome);
+    if (talk->extra) {
+        free(talk->extra->more);
+        free(talk->extra->outcome);
+    }
+    free(talk->extra);
     free(talk);
 }

@@ -93,12 +93,12 @@ static int64_t perform_recv(struct slot *slot, eye_op *op) {
 }
 
 static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
+    struct eye_bytes *ret_bytes = op_of(op)->u.lent.ret;
     if (slot_on_ring(slot, RING_RECV))
-        return recv_ahead(slot, op_of(op)->u.io.ret, SIZE_MAX);
+        return recv_ahead(slot, ret_bytes, SIZE_MAX);
     int64_t n = recv_some(slot, slot->loop->lend, LEND_BYTES);
     if (n >= 0)
-        *(struct eye_bytes *)op_of(op)->u.io.ret =
-            (struct eye_bytes){.data = slot->loop->lend, .size = (size_t)n};
+        *ret_bytes = (struct eye_bytes){.data = slot->loop->lend, .size = (size_t)n};
     return n;
 }
 
@@ -336,7 +336,8 @@ void io_recv(struct slot *slot, eye_op *op, void *buf, size_t size, eye_done *do
 }
 
 void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
-    submit_io(slot, op, &op_recv_lent, NULL, 0, ret_bytes, done);
+    op_of(op)->u.lent.ret = ret_bytes;
+    slot_submit(slot, op, &op_recv_lent, done);
 }
 
 void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done) {

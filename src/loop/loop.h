@@ -66,6 +66,10 @@ struct op {
             void *ret;
         } io;
         struct {
+            struct eye_bytes bytes; /* see op_lent */
+            struct eye_bytes *ret;
+        } lent;
+        struct {
             int64_t offset, size;
             int fd;
         } file;
@@ -87,6 +91,11 @@ static inline struct op *op_of(eye_op *op) {
 
 static inline const struct op *op_of_const(const eye_op *op) {
     return (const struct op *)(const void *)op->priv;
+}
+
+/* Where a receive that lends may put what it lends: words of the operation's own, to be read in its done. */
+static inline struct eye_bytes *op_lent(eye_op *op) {
+    return &op_of(op)->u.lent.bytes;
 }
 
 enum slot_flags {
