@@ -92,7 +92,8 @@ def resident_bytes(pid):
     for member in family(pid):
         with contextlib.suppress(OSError):
             rollup = pathlib.Path(f"/proc/{member}/smaps_rollup").read_text(encoding="ascii")
-            kib += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+            kib += sum(int(line.split()[1]) for line in rollup.splitlines()
+                       if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
     return kib * 1024
 
 

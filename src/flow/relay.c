@@ -13,7 +13,9 @@
 #include <stdlib.h>
 
 #include "flow/flow.h"
+#include "loop/batch.h"
 #include "loop/io.h"
+#include "net/net.h"
 
 enum mode { MODE_COPY, MODE_SPLICE, MODE_SPLICE_POOL };
 
@@ -353,8 +355,10 @@ static void recv_done(eye_op *op, int64_t n) {
         eye_send_copy(way_to(w), &w->op, w->u.lent.data, w->u.lent.size, send_done);
 }
 
+/* What a stream brings goes on as one datagram where the other side has such. */
 static void way_copy(struct way *w) {
-    eye_recv_lent(w->from, &w->op, &w->u.lent, recv_done);
+    bool cut = eye_stream_endless(way_to(w)) && !eye_stream_endless(w->from);
+    stream_recv_lent(w->from, &w->op, &w->u.lent, cut ? DATAGRAM_PAYLOAD_MAX : SIZE_MAX, recv_done);
 }
 
 static struct slot *way_slot(const struct way *w, enum eye_way way) {

@@ -35,12 +35,17 @@
 #define SUBMISSIONS   512U
 #define COMPLETIONS   4096U
 #define FDS_AHEAD_MAX 64
-#define BUNDLE_BYTES  (64 * 1024)
+#define BUNDLE_BYTES  (128 * 1024)
+
+/* Messages are received one to an entry of the small pool, bundles into the entries of the large one. */
+enum { SMALL, LARGE, POOLS };
+#define SMALL_BYTES 512U
 
 /* What a slot has in flight: bits of slot->flight, and with the slot's address the requests' names. */
 enum { RECV = 1, ACCEPT, WAIT_IN, WAIT_OUT, SEND, KIND_MAX };
 #define BIT(kind)  (1U << (kind))
-#define STREAMS    BIT(6) /* what came last filled an entry of the pool */
+#define BUNDLE     BIT(0) /* the receive in flight is of a bundle */
+#define STREAMS    BIT(6) /* what came last filled a small entry */
 #define STOPPING   BIT(7) /* its receive or accept is being cancelled */
 #define BITS_AHEAD (BIT(RECV) | BIT(ACCEPT))
 
@@ -64,7 +69,7 @@ struct ring_state {
     struct piece *dropped;      /* lent this turn; go when the next one begins */
     struct piece *lent;         /* the one lent last, and what of it */
     struct eye_bytes lent_bytes;
-    struct pool pool;
+    struct pool pool[POOLS];
 };
 
 /* ---- making and ending ---- */
@@ -102,10 +107,11 @@ static int ring_open(eye_loop *loop) {
         free(state);
         return r;
     }
-    state->bundles = features & FEAT_RECVSEND_BUNDLE;
     loop->backend_state = state;
+    state->bundles = (features & FEAT_RECVSEND_BUNDLE) &&
+                     pool_open(&state->pool[LARGE], &state->ring, LARGE, 128, 16 * 1024) >= 0;
     /* Kernels with the former (5.19) have the latter. */
-    if (pool_open(&state->pool, &state->ring) >= 0)
+    if (pool_open(&state->pool[SMALL], &state->ring, SMALL, 512, SMALL_BYTES) >= 0)
         loop->ahead = 1U << RING_RECV | 1U << RING_ACCEPT;
     loop->ahead |= 1U << RING_SEND;
     return 0;
@@ -114,14 +120,18 @@ static int ring_open(eye_loop *loop) {
 /* Without what Linux 6.1 brought it loses to epoll. */
 static bool ring_serves_well(const eye_loop *loop) {
     const struct ring_state *state = loop->backend_state;
-    return state->deferred && state->pool.ring;
+    return state->deferred && state->pool[SMALL].ring;
+}
+
+static void drop(struct ring_state *state, struct piece *piece) {
+    piece_drop(&state->pool[pool_has(&state->pool[LARGE], piece) ? LARGE : SMALL], piece);
 }
 
 static void drop_lent(struct ring_state *state) {
     while (state->dropped) {
         struct piece *piece = state->dropped;
         state->dropped = piece->next;
-        piece_drop(&state->pool, piece);
+        drop(state, piece);
     }
     state->lent = NULL;
 }
@@ -130,7 +140,8 @@ static void ring_close(eye_loop *loop) {
     struct ring_state *state = loop->backend_state;
     drop_lent(state);
     io_uring_queue_exit(&state->ring);
-    pool_close(&state->pool);
+    pool_close(&state->pool[SMALL]);
+    pool_close(&state->pool[LARGE]);
     free(state->aheads);
     free(state);
 }
@@ -174,11 +185,11 @@ static void ahead_settle(struct ring_state *state, struct slot *slot) {
     slot->ready &= (uint8_t)~WAY_IN;
 }
 
-static void ahead_add(struct ahead *ahead, struct piece *piece) {
+static void ahead_add(const struct pool *pool, struct ahead *ahead, struct piece *piece) {
     struct piece *last = ahead->last;
     if (!ahead->first) {
         ahead->first = ahead->last = piece;
-    } else if (last->count && last->data + last->size == piece->data) {
+    } else if (pool_follows(pool, last, piece)) {
         last->size += piece->size;
         last->count += piece->count;
     } else {
@@ -227,32 +238,29 @@ static void ring_name(struct io_uring_sqe *sqe, struct slot *slot, unsigned kind
 }
 
 /* A stream's bytes are received a bundle at a time, when they are asked for; messages as they come. */
-static void prepare_recv(const struct ring_state *state, struct io_uring_sqe *sqe, const struct slot *slot) {
-    if (state->bundles && (slot->flight & STREAMS)) {
+static void prepare_recv(struct io_uring_sqe *sqe, struct slot *slot) {
+    if (slot->flight & STREAMS) {
         io_uring_prep_recv(sqe, slot->fd, NULL, BUNDLE_BYTES, 0);
         sqe->ioprio |= RECVSEND_BUNDLE;
+        slot->flight |= BUNDLE;
     } else {
         io_uring_prep_recv_multishot(sqe, slot->fd, NULL, 0, 0);
+        slot->flight &= (uint8_t)~BUNDLE;
     }
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = POOL_GROUP;
+    sqe->buf_group = slot->flight & BUNDLE ? LARGE : SMALL;
 }
 
-static void prepare(const struct ring_state *state, struct io_uring_sqe *sqe, const struct slot *slot,
-                    unsigned kind) {
-    int fd = slot->fd;
+static void prepare(struct io_uring_sqe *sqe, struct slot *slot, unsigned kind) {
     switch (kind) {
     case RECV:
-        prepare_recv(state, sqe, slot);
+        prepare_recv(sqe, slot);
         break;
     case ACCEPT:
-        io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        break;
-    case WAIT_IN:
-        io_uring_prep_poll_add(sqe, fd, POLLIN | POLLRDHUP);
+        io_uring_prep_multishot_accept(sqe, slot->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         break;
     default:
-        io_uring_prep_poll_add(sqe, fd, POLLOUT);
+        io_uring_prep_poll_add(sqe, slot->fd, kind == WAIT_IN ? POLLIN | POLLRDHUP : POLLOUT);
         break;
     }
 }
@@ -266,7 +274,7 @@ static int arm(struct ring_state *state, struct slot *slot, unsigned kind) {
     struct io_uring_sqe *sqe = ring_sqe(state);
     if (!sqe)
         return -ENOMEM;
-    prepare(state, sqe, slot, kind);
+    prepare(sqe, slot, kind);
     ring_name(sqe, slot, kind);
     state->armed += BIT(kind) & BITS_AHEAD ? 1 : 0;
     return 0;
@@ -308,15 +316,14 @@ static void stop(struct ring_state *state, struct slot *slot, unsigned kind) {
 
 static void told_recv(struct ring_state *state, struct slot *slot, const struct io_uring_cqe *cqe) {
     if (cqe->flags & IORING_CQE_F_BUFFER) {
-        struct piece *second, *piece = pool_take(&state->pool, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
-                                                 (size_t)MAX(cqe->res, 0), &second);
+        struct pool *pool = &state->pool[slot->flight & BUNDLE ? LARGE : SMALL];
+        struct piece *piece =
+            pool_take(pool, cqe->flags >> IORING_CQE_BUFFER_SHIFT, (size_t)MAX(cqe->res, 0));
         if (cqe->res > 0)
-            ahead_add(ahead_make(state, slot), piece);
+            ahead_add(pool, ahead_make(state, slot), piece);
         else
-            piece_drop(&state->pool, piece);
-        if (second)
-            ahead_add(ahead_make(state, slot), second);
-        bool streams = state->bundles && cqe->res >= (int)POOL_ENTRY_BYTES;
+            piece_drop(pool, piece);
+        bool streams = state->bundles && cqe->res >= (int)SMALL_BYTES;
         slot->flight = (uint8_t)(streams ? slot->flight | STREAMS : slot->flight & ~STREAMS);
         if (streams && (cqe->flags & IORING_CQE_F_MORE) && !(slot->flight & STOPPING))
             stop(state, slot, RECV);
@@ -436,7 +443,7 @@ static void ahead_spill(struct ring_state *state, struct ahead *ahead) {
         copy->next = (*at)->next;
         if (ahead->last == *at)
             ahead->last = copy;
-        piece_drop(&state->pool, *at);
+        drop(state, *at);
         *at = copy;
     }
     if ((ahead->slot->flight & BITS_AHEAD) && !(ahead->slot->flight & STOPPING))
@@ -569,8 +576,7 @@ static void *ring_hold(eye_loop *loop, const void *data, size_t size) {
 }
 
 static void ring_let_go(eye_loop *loop, void *held) {
-    struct ring_state *state = loop->backend_state;
-    piece_drop(&state->pool, held);
+    drop(loop->backend_state, held);
 }
 
 const struct backend backend_io_uring = {

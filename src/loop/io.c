@@ -15,7 +15,8 @@
 #include "sys/sys.h"
 
 /* What one perform moves at most, so that peers take turns. */
-#define RECV_TURN_BYTES DATAGRAM_PAYLOAD_MAX /* so that what a stream brings can go on as one datagram */
+#define RECV_TURN_BYTES                                                                                      \
+    (128 * 1024) /* above 64 KiB, a common piece, so that a short one shows that it is all */
 #define SEND_TURN_BYTES (256 * 1024)
 #define ACCEPT_TURN_MAX 64
 #define EMPTY_TURN_MAX  64
@@ -94,9 +95,10 @@ static int64_t perform_recv(struct slot *slot, eye_op *op) {
 
 static int64_t perform_recv_lent(struct slot *slot, eye_op *op) {
     struct eye_bytes *ret_bytes = op_of(op)->u.lent.ret;
+    size_t most = op_of(op)->u.lent.bytes.size;
     if (slot_on_ring(slot, RING_RECV))
-        return recv_ahead(slot, ret_bytes, SIZE_MAX);
-    int64_t n = recv_some(slot, slot->loop->lend, LEND_BYTES);
+        return recv_ahead(slot, ret_bytes, most);
+    int64_t n = recv_some(slot, slot->loop->lend, MIN(most, (size_t)LEND_BYTES));
     if (n >= 0)
         *ret_bytes = (struct eye_bytes){.data = slot->loop->lend, .size = (size_t)n};
     return n;
@@ -335,7 +337,8 @@ void io_recv(struct slot *slot, eye_op *op, void *buf, size_t size, eye_done *do
     submit_io(slot, op, &op_recv, buf, size, NULL, done);
 }
 
-void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, size_t most, eye_done *done) {
+    op_of(op)->u.lent.bytes.size = most;
     op_of(op)->u.lent.ret = ret_bytes;
     slot_submit(slot, op, &op_recv_lent, done);
 }

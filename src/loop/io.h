@@ -8,8 +8,8 @@
 #include "loop/pipes.h"
 
 void io_recv(struct slot *slot, eye_op *op, void *buf, size_t size, eye_done *done);
-/* Into the loop's buffer; *ret_bytes is valid until done returns. */
-void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done);
+/* At most so many bytes into the loop's buffer; *ret_bytes is valid until done returns. */
+void io_recv_lent(struct slot *slot, eye_op *op, struct eye_bytes *ret_bytes, size_t most, eye_done *done);
 /* All of it. */
 void io_send(struct slot *slot, eye_op *op, const void *buf, size_t size, eye_done *done);
 /* The same, with a copy of what does not go at once. */

@@ -6,55 +6,88 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define RING_BYTES  (POOL_ENTRIES * sizeof(struct io_uring_buf))
-#define BLOCK_BYTES (RING_BYTES + (size_t)POOL_ENTRIES * POOL_ENTRY_BYTES)
-
 /* The kernel may have shortened an entry, so each is written anew. */
 static void give_back(struct pool *pool, uint32_t entry, int offset) {
-    io_uring_buf_ring_add(pool->ring, pool->memory + (size_t)entry * POOL_ENTRY_BYTES, POOL_ENTRY_BYTES,
-                          (unsigned short)entry, io_uring_buf_ring_mask(POOL_ENTRIES), offset);
+    io_uring_buf_ring_add(pool->ring, pool->memory + (size_t)entry * pool->entry_bytes, pool->entry_bytes,
+                          (unsigned short)entry, io_uring_buf_ring_mask(pool->entries), offset);
 }
 
-int pool_open(struct pool *pool, struct io_uring *ring) {
-    void *block = mmap(NULL, BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED)
+static size_t ring_bytes(const struct pool *pool) {
+    return pool->entries * sizeof(struct io_uring_buf);
+}
+
+static void *map(void *at, size_t bytes, int prot, int flags) {
+    return mmap(at, bytes, prot, flags | MAP_ANONYMOUS | (at ? MAP_FIXED : 0), -1, 0);
+}
+
+/* A block of memory that is mapped twice, or NULL: of no length, shared pages are not moved (mremap(2)). */
+static void *map_twice(size_t bytes) {
+    uint8_t *at = map(NULL, 2 * bytes, PROT_NONE, MAP_PRIVATE);
+    if (at == MAP_FAILED)
+        return NULL;
+    if (map(at, bytes, PROT_READ | PROT_WRITE, MAP_SHARED) != MAP_FAILED &&
+        mremap(at, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at + bytes) != MAP_FAILED)
+        return at;
+    munmap(at, 2 * bytes);
+    return NULL;
+}
+
+static int pool_map(struct pool *pool) {
+    void *ring = map(NULL, ring_bytes(pool), PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    if (ring == MAP_FAILED)
         return -errno;
+    pool->memory = map_twice(pool_bytes(pool));
+    if (!pool->memory) {
+        munmap(ring, ring_bytes(pool));
+        return -ENOMEM;
+    }
+    pool->ring = ring;
+    return 0;
+}
+
+int pool_open(struct pool *pool, struct io_uring *ring, unsigned short group, uint32_t entries,
+              uint32_t entry_bytes) {
+    pool->entries = entries;
+    pool->entry_bytes = entry_bytes;
+    int r = pool_map(pool);
+    if (r < 0)
+        return r;
     struct io_uring_buf_reg reg = {
-        .ring_addr = (uintptr_t)block, .ring_entries = POOL_ENTRIES, .bgid = POOL_GROUP};
-    int r = io_uring_register_buf_ring(ring, &reg, 0);
+        .ring_addr = (uintptr_t)pool->ring, .ring_entries = pool->entries, .bgid = group};
+    r = io_uring_register_buf_ring(ring, &reg, 0);
     if (r < 0) {
-        munmap(block, BLOCK_BYTES);
+        pool_close(pool);
         return r;
     }
-    pool->ring = block;
-    pool->memory = (uint8_t *)block + RING_BYTES;
     io_uring_buf_ring_init(pool->ring);
-    for (uint32_t i = 0; i < POOL_ENTRIES; i++)
+    for (uint32_t i = 0; i < pool->entries; i++)
         give_back(pool, i, (int)i);
-    io_uring_buf_ring_advance(pool->ring, POOL_ENTRIES);
+    io_uring_buf_ring_advance(pool->ring, (int)pool->entries);
     return 0;
 }
 
 void pool_close(struct pool *pool) {
-    if (pool->ring)
-        munmap(pool->ring, BLOCK_BYTES);
+    if (!pool->ring)
+        return;
+    munmap(pool->ring, ring_bytes(pool));
+    munmap(pool->memory, 2 * pool_bytes(pool));
+    pool->ring = NULL;
 }
 
-static struct piece *piece_at(struct pool *pool, uint32_t entry, size_t size) {
+struct piece *pool_take(struct pool *pool, uint32_t entry, size_t size) {
     struct piece *piece = &pool->pieces[entry];
     *piece = (struct piece){
-        .data = pool->memory + (size_t)entry * POOL_ENTRY_BYTES,
+        .data = pool->memory + (size_t)entry * pool->entry_bytes,
         .size = size,
-        .count = (uint32_t)MAX((size + POOL_ENTRY_BYTES - 1) / POOL_ENTRY_BYTES, (size_t)1),
+        .count = (uint32_t)MAX((size + pool->entry_bytes - 1) / pool->entry_bytes, (size_t)1),
         .users = 1,
     };
     return piece;
 }
 
-struct piece *pool_take(struct pool *pool, uint32_t entry, size_t size, struct piece **ret_second) {
-    size_t most = (size_t)(POOL_ENTRIES - entry) * POOL_ENTRY_BYTES;
-    *ret_second = size > most ? piece_at(pool, 0, size - most) : NULL;
-    return piece_at(pool, entry, MIN(size, most));
+bool pool_follows(const struct pool *pool, const struct piece *first, const struct piece *then) {
+    const uint8_t *end = first->data + first->size;
+    return pool_has(pool, first) && (end == then->data || end == then->data + pool_bytes(pool));
 }
 
 void piece_drop(struct pool *pool, struct piece *piece) {
@@ -66,9 +99,9 @@ void piece_drop(struct pool *pool, struct piece *piece) {
     }
     uint32_t entry = (uint32_t)(piece - pool->pieces);
     for (uint32_t i = 0; i < piece->count; i++)
-        pool->given[entry + i] = true;
+        pool->given[(entry + i) % pool->entries] = true;
     int count = 0;
-    for (; pool->given[pool->back]; pool->back = (pool->back + 1) % POOL_ENTRIES) {
+    for (; pool->given[pool->back]; pool->back = (pool->back + 1) % pool->entries) {
         pool->given[pool->back] = false;
         give_back(pool, pool->back, count++);
     }

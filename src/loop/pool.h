@@ -3,7 +3,9 @@
  *
  * Entry i of the ring is always the same piece of one block of memory, and entries go back to the kernel in
  * the order in which it took them. So what one receive fills, a bundle of entries (since Linux 6.10), lies in
- * one piece and is sent on in one call. */
+ * one piece and is sent on in one call. That holds where the ring wraps, too: the block is mapped twice, the
+ * one behind the other. In two calls the second would wait for the peer's delayed acknowledgement (RFC 1122,
+ * 4.2.3.4), which is 40 ms. */
 #ifndef SOCKEYE_POOL_H
 #define SOCKEYE_POOL_H
 
@@ -11,9 +13,7 @@
 
 #include "base/base.h"
 
-#define POOL_ENTRIES     512U
-#define POOL_ENTRY_BYTES 512U
-#define POOL_GROUP       0 /* the buffer group's number */
+#define POOL_ENTRIES_MAX 512U
 
 /* Bytes that have come: in entries of the pool, or in memory of their own. */
 struct piece {
@@ -27,18 +27,30 @@ struct piece {
 struct pool {
     struct io_uring_buf_ring *ring; /* NULL: this kernel has none */
     uint8_t *memory;
+    uint32_t entries, entry_bytes;
     uint32_t back; /* the entry that goes back next */
-    bool given[POOL_ENTRIES];
-    struct piece pieces[POOL_ENTRIES]; /* by first entry */
+    bool given[POOL_ENTRIES_MAX];
+    struct piece pieces[POOL_ENTRIES_MAX]; /* by first entry */
 };
 
-/* Registers the pool with a ring: 0 or -errno. */
-int pool_open(struct pool *pool, struct io_uring *ring);
+static inline size_t pool_bytes(const struct pool *pool) {
+    return (size_t)pool->entries * pool->entry_bytes;
+}
+
+/* Registers a pool as a buffer group of that number: 0 or -errno. Both sizes are powers of two, and their
+ * product a whole number of pages. */
+int pool_open(struct pool *pool, struct io_uring *ring, unsigned short group, uint32_t entries,
+              uint32_t entry_bytes);
 void pool_close(struct pool *pool);
 
-/* The piece for size bytes from that entry on, with one user; what goes on past the last entry is
- * *ret_second, else NULL. */
-struct piece *pool_take(struct pool *pool, uint32_t entry, size_t size, struct piece **ret_second);
+/* The piece for size bytes from that entry on, with one user. */
+struct piece *pool_take(struct pool *pool, uint32_t entry, size_t size);
+/* Whether a piece is in this pool's memory. */
+static inline bool pool_has(const struct pool *pool, const struct piece *piece) {
+    return piece >= pool->pieces && piece < pool->pieces + POOL_ENTRIES_MAX;
+}
+/* Whether a piece of the pool lies right behind another. */
+bool pool_follows(const struct pool *pool, const struct piece *first, const struct piece *then);
 /* One user less; the last one's entries go back to the kernel. */
 void piece_drop(struct pool *pool, struct piece *piece);
 /* A copy in memory of its own, or NULL. */

@@ -41,7 +41,8 @@ struct layer {
 
 struct layer_ops {
     void (*recv)(struct layer *layer, eye_op *op, void *buf, size_t size, eye_done *done);
-    void (*recv_lent)(struct layer *layer, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done);
+    void (*recv_lent)(struct layer *layer, eye_op *op, struct eye_bytes *ret_bytes, size_t most,
+                      eye_done *done);
     void (*send)(struct layer *layer, eye_op *op, const void *buf, size_t size, bool copy, eye_done *done);
     void (*finish)(struct layer *layer, eye_op *op, eye_done *done);
     /* Ends and frees layer, below and stream. */
@@ -57,6 +58,9 @@ int stream_new(eye_loop *loop, int fd, unsigned slot_flags, eye_stream **ret_str
 int stream_new_two(eye_loop *loop, const int fds[2], const unsigned slot_flags[2], eye_stream **ret_stream);
 /* A stream on top of a layer. */
 int stream_new_layered(struct layer *layer, eye_stream **ret_stream);
+/* As eye_recv_lent, but at most so many bytes of a stream of bytes. */
+void stream_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, size_t most,
+                      eye_done *done);
 /* The loop that a stream belongs to. */
 eye_loop *stream_loop(const eye_stream *stream);
 /* Closes and frees a stream that has no operation pending. */

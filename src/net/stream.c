@@ -112,15 +112,20 @@ void eye_recv(eye_stream *stream, eye_op *op, void *buf, size_t size, eye_done *
     io_recv(stream_slot(stream, EYE_IN), op, buf, size, done);
 }
 
-void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+void stream_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, size_t most,
+                      eye_done *done) {
     if (stream->has_layer) {
-        stream->u.layer->ops->recv_lent(stream->u.layer, op, ret_bytes, done);
+        stream->u.layer->ops->recv_lent(stream->u.layer, op, ret_bytes, most, done);
         return;
     }
     if (stream->has_inbox &&
         inbox_receive(stream->u.inbox, stream->slot[0].loop, op, ret_bytes, NULL, 0, done))
         return;
-    io_recv_lent(stream_slot(stream, EYE_IN), op, ret_bytes, done);
+    io_recv_lent(stream_slot(stream, EYE_IN), op, ret_bytes, most, done);
+}
+
+void eye_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+    stream_recv_lent(stream, op, ret_bytes, SIZE_MAX, done);
 }
 
 void eye_send(eye_stream *stream, eye_op *op, const void *buf, size_t size, eye_done *done) {

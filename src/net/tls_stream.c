@@ -28,6 +28,7 @@
 #include "tls/tls.h"
 
 #define SLICE_BYTES (4 * TLS_RECORD_BYTES)
+#define IN_BYTES    SLICE_BYTES /* so that what they hold fits the scratch buffer */
 #define OUT_BYTES   (SLICE_BYTES + 4 * TLS_OVERHEAD_BYTES)
 #define LINGER_NS   (250 * NS_PER_MS)
 #define DRAIN_NS    NS_PER_S
@@ -148,7 +149,7 @@ static void in_received(eye_op *op, int64_t n);
 
 static void in_receive(struct tls_stream *t) {
     if (!eye_op_pending(&t->recv_op))
-        eye_recv_lent(t->layer.below, &t->recv_op, &t->lent, in_received);
+        stream_recv_lent(t->layer.below, &t->recv_op, &t->lent, IN_BYTES, in_received);
 }
 
 static int64_t step_handshake(struct tls_stream *t, eye_op *op) {
@@ -167,9 +168,10 @@ static int64_t step_recv(struct tls_stream *t, eye_op *op) {
 
 static int64_t step_recv_lent(struct tls_stream *t, eye_op *op) {
     uint8_t *plain = loop_scratch(t->layer.loop, EYE_IN);
-    int64_t n = tls_library->read(t->session, io_with_room(t, OUT_BYTES), plain, SCRATCH_BYTES);
+    size_t most = MIN(op_of(op)->u.lent.bytes.size, (size_t)SCRATCH_BYTES);
+    int64_t n = tls_library->read(t->session, io_with_room(t, OUT_BYTES), plain, most);
     if (n >= 0)
-        *(struct eye_bytes *)op_of(op)->u.io.ret = (struct eye_bytes){.data = plain, .size = (size_t)n};
+        *op_of(op)->u.lent.ret = (struct eye_bytes){.data = plain, .size = (size_t)n};
     return n;
 }
 
@@ -283,9 +285,11 @@ static void tls_recv(struct layer *layer, eye_op *op, void *buf, size_t size, ey
     in_submitted(t);
 }
 
-static void tls_recv_lent(struct layer *layer, eye_op *op, struct eye_bytes *ret_bytes, eye_done *done) {
+static void tls_recv_lent(struct layer *layer, eye_op *op, struct eye_bytes *ret_bytes, size_t most,
+                          eye_done *done) {
     struct tls_stream *t = of_layer(layer);
-    op_of(op)->u.io.ret = ret_bytes;
+    op_of(op)->u.lent.bytes.size = most;
+    op_of(op)->u.lent.ret = ret_bytes;
     user_begin(t, op, &op_recv_lent, done);
     in_submitted(t);
 }

@@ -6,7 +6,7 @@
 #include "suite.h"
 
 /* What an end of the relay is made of. END_COPY is a Unix socket that the kernel may not splice. */
-enum end_kind { END_TCP, END_UNIX, END_PIPES, END_COPY, END_MESSAGES };
+enum end_kind { END_TCP, END_UNIX, END_PIPES, END_COPY, END_MESSAGES, END_DATAGRAMS };
 
 /* The far side of an end: what the relay gave is read from in, what it is to take written to out. */
 struct far {
@@ -24,7 +24,9 @@ static struct {
 } joined;
 
 static inline eye_stream *end_make(eye_loop *loop, enum end_kind kind, struct far *ret_far) {
-    static const unsigned flags[] = {FLAGS_TCP, FLAGS_UNIX, FLAGS_PIPE, SLOT_SOCKET, FLAGS_MESSAGES};
+    static const unsigned flags[] = {FLAGS_TCP,   FLAGS_UNIX,     FLAGS_PIPE,
+                                     SLOT_SOCKET, FLAGS_MESSAGES, FLAGS_MESSAGES | SLOT_ENDLESS};
+    static const int types[] = {[END_MESSAGES] = SOCK_SEQPACKET, [END_DATAGRAMS] = SOCK_DGRAM};
     int fd[2], back[2];
     if (kind == END_PIPES) {
         suite_pipe(fd);
@@ -35,7 +37,7 @@ static inline eye_stream *end_make(eye_loop *loop, enum end_kind kind, struct fa
     if (kind == END_TCP)
         suite_tcp_pair(fd);
     else
-        suite_socketpair(kind == END_MESSAGES ? SOCK_SEQPACKET : SOCK_STREAM, fd);
+        suite_socketpair(kind >= END_MESSAGES ? types[kind] : SOCK_STREAM, fd);
     *ret_far = (struct far){.in = fd[1], .out = fd[1]};
     return suite_stream(loop, fd[0], flags[kind]);
 }

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "loop/batch.h"
 #include "relays.h"
 
 #define BYTES ((size_t)3 << 20)
@@ -67,6 +68,25 @@ static void pipes_pipes(eye_loop *loop) {
 
 static void copied(eye_loop *loop) {
     carry(loop, END_COPY, END_TCP, "copy");
+}
+
+/* No piece of a stream is larger than a datagram. */
+static void copied_to_datagrams(eye_loop *loop) {
+    enum { SIZE = 2 * 65536 };
+    uint8_t *pattern = suite_pattern(SIZE), *got = malloc(SIZE);
+    joined.opts = (struct eye_relay_opts){.side[0].eof = EYE_EOF_CLOSE};
+    join(loop, END_COPY, END_DATAGRAMS);
+    CHECK_INT(suite_write(loop, joined.far[0].out, pattern, SIZE), SIZE);
+    for (int64_t come = 0, n; come < SIZE; come += n) {
+        n = suite_next(loop, joined.far[1].in, got, SIZE);
+        if (!CHECK(n > 0 && n <= DATAGRAM_PAYLOAD_MAX))
+            break;
+        CHECK(memcmp(got, pattern + come, (size_t)n) == 0);
+    }
+    far_finish(0);
+    join_ends(0, EYE_REASON_END);
+    free(pattern);
+    free(got);
 }
 
 /* Those that are given back are kept while they are of use, and no longer. */
@@ -325,6 +345,7 @@ static const struct suite_case cases[] = {
     {"what may not be spliced is copied", copied},
     {"pipes of the pool that nobody needs are closed", idle_pipes_go},
     {"pipes are copied", copied_to_pipes},
+    {"a stream's bytes are cut into datagrams", copied_to_datagrams},
     {"with the pool of pipes empty it copies", no_pipes_left},
     {"with no descriptor left it copies", no_descriptors_left},
     {"a splice that is refused in the middle loses nothing", refused_in_the_middle},
