@@ -19,6 +19,7 @@
 #include "base/base.h"
 #include "crypto/kernel.h"
 #include "loop/backend.h"
+#include "loop/ring_features.h"
 #include "sys/sys.h"
 #include "wire/source.h"
 
@@ -235,7 +236,7 @@ static void fill_in(struct eye_mechanism *m, int r, const char *instead) {
 
 int eye_doctor(size_t index, struct eye_mechanism *ret_mechanism) {
     struct eye_mechanism m = {0};
-    size_t engines = 0;
+    size_t engines = 0, rings = 0;
     while (backends[engines])
         engines++;
     if (index < engines) {
@@ -259,6 +260,18 @@ int eye_doctor(size_t index, struct eye_mechanism *ret_mechanism) {
         return 1;
     }
     index -= engines;
+    const struct ring_feature *feature = ring_feature(index);
+    if (feature) {
+        m.area = "io_uring";
+        m.name = feature->name;
+        m.since = feature->since;
+        fill_in(&m, feature->attempt(), feature->instead);
+        *ret_mechanism = m;
+        return 1;
+    }
+    while (ring_feature(rings))
+        rings++;
+    index -= rings;
     if (index >= ARRAY_LEN(mechanisms))
         return 0;
     const struct mechanism *row = &mechanisms[index];

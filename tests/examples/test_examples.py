@@ -178,7 +178,7 @@ def test_what_is_no_mac(run_example, text):
 # ---- rows 6 to 9, 19 to 21, 23: TCP echo ----
 
 @pytest.mark.parametrize("words", [["06-tcp-echo"], ["09-server-framework"], ["23-selectors"],
-                                   ["21-engines", "select"], ["21-engines", "poll"],
+                                   ["18-threads"], ["21-engines", "select"], ["21-engines", "poll"],
                                    ["21-engines", "epoll"]], ids=" ".join)
 def test_echo(example, peers, words):
     server = example(*words, "tcp:127.0.0.1:0")
