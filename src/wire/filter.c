@@ -126,17 +126,38 @@ static int complain(pcap_t *pcap, const char *expression, struct eye_err *reterr
     return EYE_ESYNTAX;
 }
 
-int filter_compile(const char *expression, int link, struct bpf_program *ret_program,
+int filter_compile(pcap_t *pcap, const char *expression, struct bpf_program *ret_program,
                    struct eye_err *reterr) {
     if (strlen(expression) > EXPRESSION_MAX)
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "filter: longer than %d bytes", EXPRESSION_MAX);
-    pcap_t *pcap = pcap_open_dead(link_to_dlt(link), EYE_SNAPLEN_MAX);
+    int r = compile(pcap, expression, ret_program);
+    return r < 0 ? complain(pcap, expression, reterr) : r;
+}
+
+/* Whether a program reads what a kernel alone has beside a packet: at offsets below 0, SKF_AD_OFF of
+ * filter.h. */
+static bool wants_kernel(const struct bpf_program *program) {
+    for (u_int i = 0; i < program->bf_len; i++) {
+        const struct bpf_insn *insn = &program->bf_insns[i];
+        if (BPF_CLASS(insn->code) == BPF_LD && BPF_MODE(insn->code) == BPF_ABS && insn->k > INT32_MAX)
+            return true;
+    }
+    return false;
+}
+
+/* For packets that have nothing beside their bytes. */
+static int compile_dead(const char *expression, uint32_t link, struct bpf_program *ret_program,
+                        struct eye_err *reterr) {
+    pcap_t *pcap = pcap_open_dead(link_to_dlt((int)link), EYE_SNAPLEN_MAX);
     if (!pcap)
         return err_set(reterr, -ENOMEM, EYE_FAIL_OTHER, "filter: %s", eye_strerror(-ENOMEM));
-    int r = compile(pcap, expression, ret_program);
-    if (r < 0)
-        r = complain(pcap, expression, reterr);
+    int r = filter_compile(pcap, expression, ret_program, reterr);
     pcap_close(pcap);
+    if (r == 0 && wants_kernel(ret_program)) {
+        pcap_freecode(ret_program);
+        r = err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+                    "filter: asks for what only a live capture can tell (a direction, an interface)");
+    }
     return r;
 }
 
@@ -144,7 +165,7 @@ static int filter_add(struct filter *filter, uint32_t link, struct eye_err *rete
     if (filter->count == LINKS_MAX)
         return err_set(reterr, -E2BIG, EYE_FAIL_OTHER, "filter: more than %d link types in one file",
                        LINKS_MAX);
-    int r = filter_compile(filter->expression, (int)link, &filter->of[filter->count].program, reterr);
+    int r = compile_dead(filter->expression, link, &filter->of[filter->count].program, reterr);
     if (r < 0)
         return r;
     filter->of[filter->count].link = link;

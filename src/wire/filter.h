@@ -6,9 +6,11 @@
 
 #include "wire/source.h"
 
-/* Compiles an expression for a link type. Errors: EYE_ESYNTAX, with the column where it can be told; -ENOMEM.
- * The caller frees the program by pcap_freecode. */
-int filter_compile(const char *expression, int link, struct bpf_program *ret_program, struct eye_err *reterr);
+/* Compiles an expression for a handle: for a live one by what its kernel tells beside a packet (a VLAN's tag,
+ * the direction), for a dead one by the packet's bytes alone. Errors: EYE_ESYNTAX, with the column where it
+ * can be told. The caller frees the program by pcap_freecode. */
+int filter_compile(pcap_t *pcap, const char *expression, struct bpf_program *ret_program,
+                   struct eye_err *reterr);
 
 /* Between libpcap's numbers of this host and those of files. */
 int link_from_dlt(int dlt);

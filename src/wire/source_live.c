@@ -65,7 +65,7 @@ static int live_activate(struct live *live, const struct eye_source_opts *opts, 
 
 static int live_filter(struct live *live, const char *expression, struct eye_err *reterr) {
     struct bpf_program program;
-    int r = filter_compile(expression, live->source.link, &program, reterr);
+    int r = filter_compile(live->pcap, expression, &program, reterr);
     if (r < 0)
         return r;
     if (pcap_setfilter(live->pcap, &program) < 0)

@@ -32,7 +32,6 @@ KNOWN = {
     ("quic", 2, "quic.type"): "as version 1 numbers it, for version 2 too",
     ("quic", 4, "quic.type"): "version negotiation has a number too",
     ("quic", 4, "quic.type_text"): "and a word",
-    ("quic", 5, ""): "a short header tells an onlooker nothing",
     ("tcp", 8, "tcp.options.kind"): "MPTCP has a kind too",
     ("tcp", 8, "tcp.options.kind_text"): "and a word",
 }

@@ -204,6 +204,12 @@ def test_a_filter_that_does_not_parse_shows_its_place(sniff, words, place):
     assert lines[2].index("^") - 2 == (words.index(place) if place else len(words))
 
 
+def test_a_file_does_not_tell_directions(sniff):
+    result = sniff(pcap(SYN), "inbound")
+    assert (result.status, result.out) == (2, b"")
+    assert "only a live capture can tell" in result.err
+
+
 # ---- what is shown ----
 
 def test_a_line(sniff):

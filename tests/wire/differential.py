@@ -366,10 +366,11 @@ def their_layers(packet):
         name = THEIR_NAME.get(proto.get("name"), proto.get("name"))
         if name in FIELDS:
             yield name, proto
-    carried = [field for field in packet.iter("field") if field.get("name") in PAYLOADS]
-    if carried:
+    carried = [field.get("value") for field in packet.iter("field") if field.get("name") in PAYLOADS]
+    if carried:  # ping's payload begins with its time, which stands apart
+        times = [field.get("value") for field in packet.iter("field") if field.get("name") == "icmp.data_time"]
         payload = ElementTree.Element("proto")
-        ElementTree.SubElement(payload, "field", name="payload", show=carried[-1].get("value"))
+        ElementTree.SubElement(payload, "field", name="payload", show="".join(times + carried[-1:]))
         yield "payload", payload
 
 
@@ -388,6 +389,11 @@ def their_values(proto, names, read):
     said = "showname" if read is says else "show"
     found = [field.get(said) for field in fields_of(proto) if field.get("name") in names.split()]
     return found[:1] if names in FIRST_ONLY else found
+
+
+def has_a_field(name, proto):
+    """Whether a header of theirs has any that we compare: what goes on from an earlier packet has none."""
+    return any(their_values(proto, names, read) for _, names, read in FIELDS[name])
 
 
 # ---- comparing ----
@@ -415,13 +421,14 @@ def differences(number_, ours, theirs, whole):
     """Yields how many values of a field were compared, its name ("" for a whole header), and what differs, or
     None."""
     our_list, their_list = list(our_layers(ours)), list(their_layers(theirs))
-    seen = sorted({name for name, _ in their_list} - {name for name, _ in our_list})
+    seen = sorted({name for name, proto in their_list if has_a_field(name, proto)} - {name for name, _ in our_list})
     if whole and seen:
         yield 0, "", f"packet {number_}: tshark sees {', '.join(seen)}"
     for name, layer, protos in pairs(our_list, their_list):
         for path, names, read in FIELDS[name]:
             mine = [value for way in path.split() for value in values_at(layer, way.split("."))]
-            mine = [seconds(value) if read is seconds else value for value in mine if value not in (None, "")]
+            mine = [seconds(value) if read is seconds else value for value in mine
+                    if value not in (None, "", "unfinished")]  # of these only we know
             their = [read(show) for proto in protos for show in their_values(proto, names, read)]
             their = [value for value in their if value not in (None, "")]
             if not their and names in SOMETIMES:
