@@ -1,5 +1,5 @@
-"""sniff on a wire between two test hosts, beside others: traffic of ping, curl and arping, live and in the file that was
-written of it, and golden captures that tcpreplay sends. What tshark says of them is held against it."""
+"""sniff on a wire between two test hosts, beside others: traffic of ping, curl and arping, live and in the file that
+was written, and golden captures that tcpreplay sends. What tshark says of them is held against it."""
 
 import json
 import pathlib
