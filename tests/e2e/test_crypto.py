@@ -2,10 +2,13 @@
 must not verify does not, and leaves nothing."""
 
 import hashlib
+import json
 import os
+import pathlib
 import shutil
 import stat
 import subprocess
+import sys
 
 import pytest
 
@@ -330,3 +333,26 @@ def test_the_kernel_or_the_reason(run, files):
             assert "likely cause: " in refused.err
     else:
         assert (result.status, result.out) == (0, ours)
+
+
+# ---- a kernel that refuses ----
+
+DENY = pathlib.Path(__file__).resolve().parents[1] / "harness" / "deny"
+AF_ALG = 38
+
+
+@pytest.mark.parametrize("error, status, cause", [
+    ("EPERM", "denied", "a container's seccomp profile"), ("EAFNOSUPPORT", "absent", "this kernel has no AF_ALG")])
+def test_a_kernel_that_refuses_is_8(sockeye, start, files, error, status, cause):
+    """Nothing is computed by the other provider in its place."""
+    prefix = (sys.executable, DENY, f"socket:{AF_ALG}={error}", "--")
+    if start(*prefix, "true").wait():
+        pytest.skip("no seccomp filter to be had here")
+    for words in (("hash", "data"), ("encrypt", "--key-file", "key", "data", "out"),
+                  ("cipher", "encrypt", "--key-file", "key", "--iv", IV["gcm"], "data", "out")):
+        process = start(*prefix, sockeye, words[0], "--provider", "kernel", *words[1:], cwd=files)
+        assert (process.wait(), process.stdout) == (8, b""), words
+        assert "by the kernel: socket" in process.stderr and f"likely cause: {cause}" in process.stderr
+        assert not (files / "out").exists()
+    doctor = start(*prefix, sockeye, "doctor", "--json", "kernel-gcm")
+    assert doctor.wait() == 8 and json.loads(doctor.stdout)["status"] == status

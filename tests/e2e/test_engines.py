@@ -10,24 +10,13 @@ import pytest
 
 from peers import connect
 
-# Refuses io_uring_setup(2), number 425 on every machine, as a container's profile does, and runs a command.
-DENY_IO_URING = """
-import ctypes, os, struct, sys
-rules = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)]
-code = b"".join(struct.pack("=HBBI", *rule) for rule in rules)
-memory = ctypes.create_string_buffer(code)
-program = struct.pack("@HP", len(rules), ctypes.addressof(memory))
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):
-    sys.exit(77)
-os.execvp(sys.argv[1], sys.argv[1:])
-"""
+DENY = pathlib.Path(__file__).resolve().parents[1] / "harness" / "deny"
 
 
 @pytest.fixture
 def deny_io_uring(start):
     """The words that stand before a command that is to be refused io_uring."""
-    prefix = (sys.executable, "-c", DENY_IO_URING)
+    prefix = (sys.executable, DENY, "io_uring_setup=EPERM", "--")
     if start(*prefix, "true").wait():
         pytest.skip("no seccomp filter to be had here")
     return prefix
