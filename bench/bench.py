@@ -4,6 +4,7 @@ import argparse
 import copy
 import importlib
 import json
+import math
 import pathlib
 import resource
 import subprocess
@@ -55,10 +56,8 @@ def expanded(rivals, engines):
     return found
 
 
-def measure_row(row, context, options, machine):
-    """All samples of a row, rounds interleaved: every round measures each rival once, every second one in the
-    opposite order, so that what drifts meets all of them alike."""
-    engines = usable_engines(context, options.engines)
+def present(row, context, options, engines):
+    """The rivals that can be measured, and why the others cannot."""
     rivals, left_out = [], {}
     for rival in expanded(row.rivals, engines):
         if options.only and not any(text in rival.name for text in options.only):
@@ -67,6 +66,22 @@ def measure_row(row, context, options, machine):
             rivals.append(rival)
         else:
             left_out[rival.name] = f"{rival.package or context.program(rival)} is not installed"
+    return rivals, left_out
+
+
+def minutes(rows, context, options, engines):
+    """About how long rows will take; a row's work may say what one measurement of it does."""
+    seconds = 0
+    for row in rows:
+        lasts = getattr(row.work, "lasts", lambda given: given + 3)
+        seconds += options.rounds * len(present(row, context, options, engines)[0]) * lasts(options.seconds)
+    return math.ceil(seconds / 60)
+
+
+def measure_row(row, context, options, engines, machine):
+    """All samples of a row, rounds interleaved: every round measures each rival once, every second one in the
+    opposite order, so that what drifts meets all of them alike. None where nobody could be measured."""
+    rivals, left_out = present(row, context, options, engines)
     samples = {rival.name: [] for rival in rivals}
     for number in range(options.rounds):
         for rival in rivals[::-1] if number % 2 else rivals:
@@ -74,7 +89,7 @@ def measure_row(row, context, options, machine):
                 continue
             try:
                 figure, seen = row.work.measure(context, rival)
-            except measure.Failed as failed:
+            except (measure.Failed, OSError, subprocess.SubprocessError) as failed:
                 left_out[rival.name] = str(failed)
                 print(f"{row.name}: {rival.name}: {failed}", file=sys.stderr)
                 continue
@@ -82,6 +97,9 @@ def measure_row(row, context, options, machine):
             if options.verbose:
                 print(f"{row.name}: round {number + 1}: {rival.name}: {figure:.4g}", file=sys.stderr)
     kept = [rival for rival in rivals if samples[rival.name]]
+    if not kept:
+        print(f"{row.name}: nothing could be measured", file=sys.stderr)
+        return None
     return report.summary(row, kept, samples, left_out, TWIN, machine)
 
 
@@ -121,11 +139,16 @@ def main():
     more_descriptors(65536)
     machine = report.machine(measure.cpus())
     print(report.machine_text(machine))
-    for name in names:
-        with tempfile.TemporaryDirectory(prefix="eye-bench") as folder:
-            told = measure_row(rows[name], table.Context(options.build, folder, options.seconds), options, machine)
-        print(report.text(told), flush=True)
-        if options.save:
+    context = table.Context(options.build, "", options.seconds)
+    engines = usable_engines(context, options.engines)
+    for number, name in enumerate(names):
+        left = minutes([rows[name] for name in names[number:]], context, options, engines)
+        print(f"row {number + 1} of {len(names)}, {name}: about {left} min to the end", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="eye-bench") as context.folder:
+            told = measure_row(rows[name], context, options, engines, machine)
+        if told:
+            print(report.text(told), flush=True)
+        if told and options.save:
             report.save(options.save, told, rows)
 
 

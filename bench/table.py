@@ -90,6 +90,9 @@ class Serve:
     kind: int = socket.SOCK_STREAM
     behind: typing.Optional[Rival] = None  # what a relay sends on to, where that is not the load itself
 
+    def lasts(self, seconds):
+        return seconds + 1
+
     def measure(self, context, rival):
         words = [word.format(seconds=context.seconds) if isinstance(word, str) else word for word in self.load]
         with measure.Load(context.load, *words) as load:
@@ -115,6 +118,9 @@ class Idle:
     size: int = 64
     behind: typing.Optional[Rival] = None
 
+    def lasts(self, _seconds):
+        return 6
+
     def measure(self, context, rival):
         port, to = measure.free_port(), measure.free_port()
         others = measure.contextlib.ExitStack()
@@ -139,6 +145,9 @@ class Run:
     per: float
     prepare: typing.Optional[typing.Callable] = None
     fresh: typing.Optional[typing.Callable] = None
+
+    def lasts(self, _seconds):
+        return 2
 
     def measure(self, context, rival):
         if self.prepare:

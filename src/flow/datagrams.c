@@ -32,7 +32,7 @@ struct datagram_service {
     size_t copies; /* of answers that lie elsewhere than in buffer */
     uint8_t *copied[BATCH_ROOM];
     struct batch received, answers;
-    uint8_t buffer[BATCH_MAX * DATAGRAM_BYTES];
+    uint8_t buffer[BATCH_BYTES];
 };
 
 static void go_on(struct datagram_service *s);

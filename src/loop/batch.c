@@ -115,7 +115,8 @@ static int64_t perform_recv_batch(struct slot *slot, eye_op *op) {
     size_t each = batch->each_bytes ? batch->each_bytes : DATAGRAM_BYTES;
     unsigned most = (unsigned)(BATCH_MAX * (size_t)DATAGRAM_BYTES / each);
     for (size_t i = 0; i < most; i++)
-        prepare_recv(&msgs[i].msg_hdr, &messages[i], &batch->list[i], op_of(op)->u.io.data + i * each, each);
+        prepare_recv(&msgs[i].msg_hdr, &messages[i], &batch->list[i],
+                     op_of(op)->u.io.data + i * (each + DATAGRAM_APART), each);
     int n = sys_recvmmsg(slot->fd, msgs, most);
     if (n < 0)
         return n;

@@ -12,6 +12,8 @@
 #define BATCH_MAX            64               /* in one call */
 #define BATCH_ROOM           (BATCH_MAX + 16) /* so that what answers a batch need not stop in its middle */
 #define DATAGRAM_BYTES       65536 /* what one receive may bring: one datagram, or several joined (UDP_GRO) */
+#define DATAGRAM_APART       64    /* so that their beginnings do not all fall into one set of a cache */
+#define BATCH_BYTES          (BATCH_MAX * (DATAGRAM_BYTES + DATAGRAM_APART))
 #define DATAGRAM_PAYLOAD_MAX 65507 /* of one UDP datagram, and of joined ones (udp(7)) */
 #define SEGMENTS_MAX         64    /* UDP_MAX_SEGMENTS of the kernels before 6.9 */
 
@@ -39,8 +41,8 @@ struct batch {
     struct datagram list[BATCH_ROOM];
 };
 
-/* Fills the batch: its list's data point into buffer, which has BATCH_MAX * DATAGRAM_BYTES, and the
- * room that each_bytes asks for, for fewer of them. Completes with the number of entries. */
+/* Fills the batch: its list's data point into buffer, which has BATCH_BYTES, and the room that each_bytes
+ * asks for, for fewer of them. Completes with the number of entries. */
 void io_recv_batch(struct slot *slot, eye_op *op, struct batch *batch, uint8_t *buffer, eye_done *done);
 
 /* Sends all of it, in order; completes with the number of entries. A datagram that the kernel refuses is

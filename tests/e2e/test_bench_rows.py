@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree
 
 import pytest
@@ -36,6 +37,17 @@ def test_rows_hold_together(bench, tmp_path):
         for rival in rivals:
             words = context.words(rival, port=1, to=2)
             assert not [word for word in words if "{" in word], f"{row.name}: {rival.name}: {words}"
+
+
+def test_how_long_it_takes(bench, tmp_path):
+    """Twice as long for twice the rounds, and longer for longer ones."""
+    def minutes(rounds, seconds):
+        context = bench.table.Context("/build", str(tmp_path), seconds)
+        options = types.SimpleNamespace(rounds=rounds, seconds=seconds, only=None)
+        return bench.minutes([row], context, options, ["epoll"])
+    row = bench.table.Row("name", "title", "s", bench.table.Serve([], 1), [bench.table.Rival("sh", ["sh"])] * 3,
+                          bench.table.Goal(1))
+    assert minutes(10, 59) == 30 and minutes(20, 59) == 60 and minutes(10, 119) == 60
 
 
 def test_what_is_reported(bench, tmp_path):

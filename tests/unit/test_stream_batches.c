@@ -25,7 +25,7 @@ static void expect_nothing(int fd) {
 
 static struct {
     struct batch batch;
-    uint8_t buffer[BATCH_MAX * DATAGRAM_BYTES];
+    uint8_t buffer[BATCH_BYTES];
     struct got got;
 } in;
 
