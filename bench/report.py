@@ -62,7 +62,7 @@ def to_json(told):
 
 # ---- the table ----
 
-COLUMNS = ("median", "least", "most", "x bare", "x goal", "per s", "p50 us", "p99 us", "busy", "load")
+COLUMNS = ("median", "least", "most", "x bare", "x goal", "per s", "p50 us", "p99 us", "busy", "load", "dropped")
 
 
 def ratio(median, over):
@@ -78,7 +78,7 @@ def cells(told):
         row = [f"{figure:.4g}" for figure in (median, min(figures), max(figures))]
         row += [ratio(median, limit), ratio(median, told["goal"]["limit"])]
         for key, form in (("per_s", ".0f"), ("p50_us", ".1f"), ("p99_us", ".1f"), ("busy", ".2f"),
-                          ("load_busy", ".2f")):
+                          ("load_busy", ".2f"), ("dropped", ".2%")):
             seen = [sample[key] for sample in told["samples"][name] if key in sample]
             middle = statistics.median(seen) if seen else None
             row.append(f"{middle:{form}}" if middle else "")
@@ -100,7 +100,7 @@ def remarks(told):
 
 
 def text(told):
-    widths = (10, 10, 10, 8, 8, 12, 9, 9, 6, 6)
+    widths = (10, 10, 10, 8, 8, 12, 9, 9, 6, 6, 9)
     lines = [f"\n{told['name']}: {told['title']}; {told['unit']}\n"]
     for name, row in [("", COLUMNS), *cells(told)]:
         lines.append(f"    {name:24}{''.join(cell.rjust(width) for cell, width in zip(row, widths))}".rstrip())

@@ -1,15 +1,26 @@
-"""Capture files: to lines, to JSON, to columns, and filtered into another file."""
+"""Packets: capture files to lines, to JSON, to columns and into another file; and a flooded wire."""
 
+import contextlib
+import dataclasses
 import os
+import random
+import re
+import signal
 import struct
+import subprocess
+import time
 
+import measure
 from table import Goal, Rival, Row, Run, bare, sockeye
 
 # Without it tcpdump looks at /etc/localtime for every packet, and would be told slower than it is.
 os.environ.setdefault("TZ", "UTC0")
 
-PACKETS = 1_000_000
+PACKETS = 2_000_000
 FEW = 50_000  # for those that are slow
+
+
+TEXT = b"GET /index.html HTTP/1.1\r\nHost: example.org\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n" * 2
 
 
 def checksum(head):
@@ -20,7 +31,8 @@ def checksum(head):
 
 def segment(flow):
     """A frame of TCP, as a flow of its number has them."""
-    payload = bytes(flow * 37 % 120)
+    size = flow * 37 % 120
+    payload = TEXT[:size] if flow % 2 == 0 else random.Random(flow).randbytes(size)  # as of HTTP, and as of TLS
     head = struct.pack("!BBHHHBBHII", 0x45, 0, 52 + len(payload), flow & 0xffff, 0x4000, 64, 6, 0, 0x0a000000 + flow,
                        0xc0a80001)
     head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
@@ -32,13 +44,12 @@ def segment(flow):
 def write_capture(path, count, flows):
     if os.path.exists(path):
         return
-    frames = [segment(flow) for flow in range(flows)]
+    frames = [struct.pack("<II", len(frame), len(frame)) + frame for frame in map(segment, range(flows))]
     with open(path, "wb") as file:
         file.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
         for number in range(count):
-            frame = frames[number % flows]
-            file.write(struct.pack("<IIII", 1_700_000_000 + number // 100_000, number * 10 % 1_000_000, len(frame),
-                                   len(frame)) + frame)
+            file.write(struct.pack("<II", 1_700_000_000 + number // 100_000, number * 10 % 1_000_000)
+                       + frames[number % flows])
 
 
 def prepare(flows, count=PACKETS):
@@ -57,31 +68,127 @@ def ours(name, flows, *words):
     return sockeye(name, "sniff", "-q", "-r", given(flows), *words)
 
 
+def lines_of(flows):
+    return Row(f"lines-{flows}", f"a capture file to lines, {flows} flows", "CPU ns per packet",
+               Run(PACKETS, 1e9, prepare(flows)),
+               [ours("sockeye", flows), bare("bare walker", "bare_packets", given(flows)), tcpdump("tcpdump", flows)],
+               Goal(0.2, ("tcpdump",)))
+
+
 def rows_of(flows):
     """Nanoseconds a packet, at a number of flows."""
-    run = Run(PACKETS, 1e9, prepare(flows))
-    walker = bare("bare walker", "bare_packets", given(flows))
-    dump = tcpdump("tcpdump", flows)
-    at = f"{flows} flows"
+    run, at = Run(PACKETS, 1e9, prepare(flows)), f"{flows} flows"
     return [
-        Row(f"lines-{flows}", f"a capture file to lines, {at}", "CPU ns per packet", run,
-            [ours("sockeye", flows), walker, dump], Goal(0.2, ("tcpdump",))),
         Row(f"json-{flows}", f"a capture file to JSON, {at}", "CPU ns per packet", run,
-            [ours("sockeye", flows, "--json"), dump], Goal(600)),
+            [ours("sockeye", flows, "--json"), tcpdump("tcpdump", flows)], Goal(600)),
         Row(f"fields-{flows}", f"a capture file to columns, {at}", "CPU ns per packet", run,
-            [ours("sockeye", flows, "--fields", "frame.time,ip.src,ip.dst,tcp.dst_port"), dump],
+            [ours("sockeye", flows, "--fields", "frame.time,ip.src,ip.dst,tcp.dst_port"), tcpdump("tcpdump", flows)],
             Goal(0.2, ("tcpdump",))),
     ]
 
 
+def beside_tshark(name, what, words, theirs):
+    rivals = {" ".join(("tshark", *their)): their for their in theirs}
+    return Row(f"tshark-{name}", f"a capture file to {what}, beside tshark", "CPU ns per packet",
+               Run(FEW, 1e9, prepare(100, FEW)),
+               [sockeye("sockeye", "sniff", "-q", *words, "-r", given(100, FEW)),
+                *[Rival(title, ["tshark", "-n", "-r", given(100, FEW), *their], "tshark")
+                  for title, their in rivals.items()]], Goal(0.05, tuple(rivals)))
+
+
+# ---- a flooded wire ----
+
+DROPPED = re.compile(r"(\d+) (?:packets )?dropped by (?:the )?kernel")
+CAPTURED = re.compile(r"(\d+) packets? captured")
+
+
+def tell(*words):
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise measure.Failed(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+@contextlib.contextmanager
+def cable():
+    """Two network namespaces joined by veth(4): the words to put before a command in each. The interface of both is
+    "wire"."""
+    names = [f"bench{os.getpid()}{side}" for side in "ab"]
+    enter = [["nsenter", f"--net=/run/netns/{name}"] for name in names]
+    made = []
+    try:
+        for name in names:
+            tell("ip", "netns", "add", name)
+            made.append(name)
+        tell("ip", "link", "add", "wire", "netns", names[0], "type", "veth", "peer", "name", "wire", "netns", names[1])
+        for words in enter:
+            tell(*words, "ip", "link", "set", "wire", "up")
+        yield enter
+    finally:
+        for name in made:
+            subprocess.run(["ip", "netns", "delete", name], check=False)
+
+
+def until_idle(pid):
+    """Waits until a process has used no CPU for a while, and returns what it has used."""
+    used, found = -1.0, 0.0
+    while found - used > 0.0005:
+        used = found
+        time.sleep(0.3)
+        found = measure.cpu_seconds(pid)
+    return found
+
+
+@dataclasses.dataclass
+class Watch:
+    """A command that watches a wire on which so many packets of a size pass: its CPU microseconds for each."""
+    packets: int
+    rate: int
+    size: int
+
+    def measure(self, context, rival):
+        with cable() as (a, b), measure.on_cpu(measure.cpus()[0]), subprocess.Popen(
+                [*a, *context.words(rival)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, text=True) as process:
+            try:
+                said = ""
+                while "listening on" not in said:
+                    line = process.stderr.readline()
+                    if not line:
+                        raise measure.Failed(f"{rival.words[0]} does not listen: {said.strip()}")
+                    said += line
+                before = until_idle(process.pid)
+                with measure.on_cpu(measure.cpus()[1]):
+                    tell(*b, f"{context.build}/bench/flood", "wire", str(self.packets), str(self.rate), str(self.size))
+                used = until_idle(process.pid) - before
+                process.send_signal(signal.SIGINT)
+                said = process.communicate()[1]
+            finally:
+                process.kill()
+        captured, dropped = CAPTURED.search(said), DROPPED.search(said)
+        if not captured or not dropped or int(captured[1]) == 0:
+            raise measure.Failed(f"{rival.words[0]} saw nothing: {said.strip()}")
+        return used / int(captured[1]) * 1e6, {"dropped": int(dropped[1]) / self.packets}
+
+
+def live(name, what, size, rate, words, goal):
+    return Row(name, f"a wire with {rate} packets of {size} bytes a second, {what}", "CPU us per packet",
+               Watch(rate * 2, rate, size),
+               [sockeye("sockeye", "sniff", "-i", "wire", *words),
+                Rival("tcpdump", ["tcpdump", "-nn", "-Z", "root", "-i", "wire", *words], "tcpdump")], goal)
+
+
+TO_FILE = ("-w", "{folder}/live.pcap")
 ROWS = [
-    *rows_of(100), *rows_of(40_000),
-    Row("tshark", "a capture file to lines and to JSON, beside tshark", "CPU ns per packet",
-        Run(FEW, 1e9, prepare(100, FEW)),
-        [sockeye("sockeye", "sniff", "-q", "-r", given(100, FEW)),
-         sockeye("sockeye --json", "sniff", "-q", "--json", "-r", given(100, FEW)),
-         Rival("tshark", ["tshark", "-n", "-r", given(100, FEW)], "tshark")], Goal(0.05, ("tshark",))),
+    *map(lines_of, (100, 1000, 10_000, 40_000)), *rows_of(100), *rows_of(40_000),
+    beside_tshark("lines", "lines", (), ((),)),
+    beside_tshark("json", "JSON", ("--json",), (("-T", "json"), ("-T", "ek"))),
+    Row("copy-whole", "a copy of a capture file", "CPU ns per packet", Run(PACKETS, 1e9, prepare(100)),
+        [ours("sockeye", 100, "-w", "{folder}/out.pcap"), tcpdump("tcpdump", 100, "-w", "{folder}/out.pcap")],
+        Goal(0.33, ("tcpdump",))),
     Row("copy-filtered", "a filtered copy of a capture file", "CPU ns per packet", Run(PACKETS, 1e9, prepare(100)),
         [ours("sockeye", 100, "-w", "{folder}/out.pcap", "port", "8000"),
          tcpdump("tcpdump", 100, "-w", "{folder}/out.pcap", "port", "8000")], Goal(0.33, ("tcpdump",))),
+    live("live-file", "to a file", 60, 300_000, TO_FILE, Goal(1, ("tcpdump",))),
+    live("live-file-large", "to a file", 1514, 60_000, TO_FILE, Goal(1, ("tcpdump",))),
+    live("live-lines", "to lines", 60, 300_000, (), Goal(0.6)),
 ]
