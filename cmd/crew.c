@@ -33,10 +33,24 @@ static void part_stop(struct part *part, int64_t grace_ns) {
 
 /* ---- on a part's thread ---- */
 
+/* Waits for an eventfd(2) that another thread writes to. Where even that cannot be waited for, for want of
+ * memory, it is looked at after a while. */
+static void await_other(eye_loop *loop, eye_op *op, int fd, int64_t result, eye_done *done) {
+    if (result < 0)
+        eye_timer(loop, op, eye_loop_now(loop) + PAUSE_NS, done);
+    else
+        eye_poll(loop, op, fd, EYE_IN, done);
+}
+
 static void asked(eye_op *op, int64_t result) {
     struct part *part = eye_container_of(op, struct part, ask_op);
-    if (result >= 0)
+    eventfd_t count;
+    if (result == -ECANCELED)
+        return;
+    if (eventfd_read(part->ask_fd, &count) == 0)
         part_stop(part, __atomic_load_n(&part->crew->grace_ns, __ATOMIC_ACQUIRE));
+    else
+        await_other(part->loop, op, part->ask_fd, result, asked);
 }
 
 /* Where the engine fails, nothing that stands on it can end in good order: the process ends, as run_loop
@@ -57,7 +71,7 @@ static void *part_main(void *user) {
         sem_post(&part->crew->started);
         return NULL;
     }
-    eye_poll(part->loop, &part->ask_op, part->ask_fd, EYE_IN, asked);
+    await_other(part->loop, &part->ask_op, part->ask_fd, 0, asked);
     part->result = part->crew->start(part, &part->crew->err);
     if (part->result < 0)
         part_stop(part, 0);
@@ -198,12 +212,12 @@ void crew_divide(const struct crew *crew, struct eye_endpoint *endpoint) {
 static void news_done(eye_op *op, int64_t result) {
     struct crew *crew = eye_container_of(op, struct crew, news_op);
     eventfd_t count;
-    if (result < 0)
+    if (result == -ECANCELED)
         return;
     eventfd_read(crew->news_fd, &count);
     events_tend(&crew->run.events);
     crew_grow(crew);
-    eye_poll(crew->run.loop, op, crew->news_fd, EYE_IN, news_done);
+    await_other(crew->run.loop, op, crew->news_fd, result, news_done);
     eye_loop_stop(crew->run.loop);
 }
 
@@ -272,7 +286,7 @@ int crew_open(struct crew *crew, const struct common *common) {
     if (crew->news_fd < 0)
         return crew_close(crew, report_code(-errno, "--threads"));
     sem_init(&crew->started, 0, 0);
-    eye_poll(crew->run.loop, &crew->news_op, crew->news_fd, EYE_IN, news_done);
+    await_other(crew->run.loop, &crew->news_op, crew->news_fd, 0, news_done);
     events_share(&crew->run.events, crew->news_fd);
     return STATUS_OK;
 }

@@ -188,8 +188,12 @@ static void say_pin(const struct eye_event *event) {
 
 static void say_listening(struct events *events, const struct eye_event *event) {
     struct eye_endpoint endpoint;
-    if (events->quiet || eye_endpoint_parse(event->endpoint, &endpoint, NULL) < 0)
+    if (events->quiet)
         return;
+    if (eye_endpoint_parse(event->endpoint, &endpoint, NULL) < 0) { /* no memory */
+        notice("listening on %s (%s)", event->address, event->engine);
+        return;
+    }
     notice("listening on %s:%s (%s)", eye_scheme_name(endpoint.scheme), event->address, event->engine);
     if (event->pin)
         say_pin(event);

@@ -298,15 +298,14 @@ int eye_serve(eye_loop *loop, const struct eye_endpoint *endpoint, const struct 
 
 /* ---- the end ---- */
 
-/* Stops listening, on each port as soon as nobody waits in its queue who can be served. */
+/* Stops listening, on each port as soon as nobody waits in its queue, or the time is up. */
 static void ports_wind_up(eye_server *server) {
-    bool full = server_full(server) || server->serving.loop->now_ns >= server->end_ns;
+    bool over = server->serving.loop->now_ns >= server->end_ns;
     for (size_t i = 0; i < server->port_count; i++) {
         struct port *port = &server->ports[i];
-        if (!port->listener)
-            continue;
-        bool come = eye_op_pending(&server->handshakes_op) || listener_waited_for(port->listener);
-        if (full || !eye_op_pending(&port->op) || !come)
+        if (port->listener &&
+            (over || port->datagrams ||
+             !(eye_op_pending(&server->handshakes_op) || listener_waited_for(port->listener))))
             port->listener = eye_listener_free(port->listener);
     }
 }

@@ -137,7 +137,7 @@ static int peer_socket(const struct slot *slot, const struct eye_endpoint *e, co
     if (r == 0)
         r = sys_connect(fd, &inbox->peer);
     if (r < 0)
-        return r;
+        return r == -EAGAIN ? -ENOBUFS : r; /* "insufficient entries in the routing cache", connect(2) */
     int ret_fd = fd;
     fd = -1; /* the caller's now */
     return ret_fd;

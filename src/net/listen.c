@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/inbox.h"
 #include "net/net.h"
@@ -14,6 +15,7 @@ struct eye_listener {
     const struct eye_endpoint *endpoint;
     const struct scheme *scheme;
     struct bound bound;
+    char *kept_path;        /* bound's, once the endpoint may have gone */
     struct list peers;      /* the inboxes of a UDP listener's peers */
     struct senders senders; /* the peers of one of Unix datagrams */
     struct tls_port *tls;   /* of a tls endpoint */
@@ -44,7 +46,7 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
         r = listen_on(e, fd);
     if (r < 0) {
         if (scheme->unbind)
-            scheme->unbind(e, ret_bound);
+            scheme->unbind(ret_bound);
         return net_fail(reterr, e, r, true);
     }
     int ret_fd = fd;
@@ -53,8 +55,11 @@ static int make_listening(const struct eye_endpoint *e, const struct eye_addr *a
 }
 
 static void listener_release(eye_listener *listener) {
+    if (listener->scheme->unbind)
+        listener->scheme->unbind(&listener->bound);
     slot_detach(&listener->slot);
     close(listener->slot.fd);
+    free(listener->kept_path);
     free(listener);
 }
 
@@ -70,7 +75,7 @@ static int listener_over(eye_loop *loop, const struct eye_endpoint *e, int fd, u
     int r = listener ? slot_open(loop, &listener->slot, fd, slot_flags) : -ENOMEM;
     if (r < 0) {
         if (scheme_of(e)->unbind)
-            scheme_of(e)->unbind(e, bound);
+            scheme_of(e)->unbind(bound);
         close(fd);
         free(listener);
         return net_fail(reterr, e, r, true);
@@ -253,11 +258,15 @@ eye_listener *eye_listener_free(eye_listener *listener) {
         return NULL;
     tls_port_free(listener->tls);
     inbox_abandon(&listener->peers);
-    if (listener->scheme->unbind) /* now, for senders' streams may outlive the endpoint */
-        listener->scheme->unbind(listener->endpoint, &listener->bound);
-    if (has_senders(listener))
-        senders_close(&listener->senders);
-    else
+    if (!has_senders(listener)) {
         listener_release(listener);
+        return NULL;
+    }
+    /* Accepted senders go on, to the path that they know, and may outlive the endpoint. */
+    listener->kept_path = listener->bound.path ? strdup(listener->bound.path) : NULL;
+    if (!listener->kept_path && listener->scheme->unbind)
+        listener->scheme->unbind(&listener->bound);
+    listener->bound.path = listener->kept_path;
+    senders_close(&listener->senders);
     return NULL;
 }

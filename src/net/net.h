@@ -71,7 +71,7 @@ void stream_refuse(eye_stream *stream);
 
 /* The file that bind made, to be recognised at the end. */
 struct bound {
-    bool file;
+    const char *path; /* the endpoint's; NULL where there is no file */
     dev_t dev;
     ino_t ino;
 };
@@ -89,7 +89,7 @@ struct scheme {
     int (*bind)(int fd, const struct eye_endpoint *endpoint, const struct eye_addr *addr,
                 struct bound *ret_bound, struct eye_err *reterr);
     /* Removes what bind left in the file system; NULL where it leaves nothing. */
-    void (*unbind)(const struct eye_endpoint *endpoint, const struct bound *bound);
+    void (*unbind)(const struct bound *bound);
     unsigned (*slot_flags)(const struct eye_endpoint *endpoint, int fd);
     /* Takes over a descriptor that listens already; NULL where bind makes one. */
     int (*listening)(eye_loop *loop, const struct eye_endpoint *endpoint, struct eye_err *reterr);

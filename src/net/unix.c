@@ -89,14 +89,14 @@ static int claim_file(const struct eye_endpoint *e, struct bound *ret_bound) {
     struct stat st;
     if (lstat(e->path, &st) < 0)
         return -errno;
-    *ret_bound = (struct bound){.file = true, .dev = st.st_dev, .ino = st.st_ino};
+    *ret_bound = (struct bound){.path = e->path, .dev = st.st_dev, .ino = st.st_ino};
     return e->mode_said && (st.st_mode & 0777) != e->mode && chmod(e->path, e->mode) < 0 ? -errno : 0;
 }
 
-static void unix_unbind(const struct eye_endpoint *e, const struct bound *bound) {
+static void unix_unbind(const struct bound *bound) {
     struct stat st;
-    if (bound->file && lstat(e->path, &st) == 0 && st.st_ino == bound->ino && st.st_dev == bound->dev)
-        unlink(e->path);
+    if (bound->path && lstat(bound->path, &st) == 0 && st.st_ino == bound->ino && st.st_dev == bound->dev)
+        unlink(bound->path);
 }
 
 static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr *addr,
@@ -112,7 +112,7 @@ static int unix_bind(int fd, const struct eye_endpoint *e, const struct eye_addr
     if (r == 0 && !abstract(e)) {
         r = claim_file(e, ret_bound);
         if (r < 0)
-            unix_unbind(e, ret_bound);
+            unix_unbind(ret_bound);
     }
     return r < 0 ? net_fail(reterr, e, r, true) : 0;
 }

@@ -1,7 +1,7 @@
 /* fault.c: a library to be preloaded (ld.so(8)) that makes one call of a program fail.
  *
  *     EYE_FAULT=CALL:N:ERROR   the Nth time that CALL is made it fails with ERROR, a number (errno(3)), or
- *                              moves one byte where ERROR is "short"
+ *                              moves one byte, or one message, where ERROR is "short"
  *     EYE_FAULT_COUNTS=FILE    how often each call was made is written there when the program ends
  *
  * The variables and LD_PRELOAD are taken out of the environment, so that commands of the program's own are
@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,11 +46,16 @@ static struct {
 static char counts_path[4096];
 
 static long count(const char *name) {
+    static char busy; /* with another thread; a mutex could allocate */
+    while (__atomic_test_and_set(&busy, __ATOMIC_ACQUIRE))
+        ;
     size_t i = 0;
     while (i < CALLS_MAX - 1 && calls[i].name && calls[i].name != name)
         i++;
     calls[i].name = name;
-    return ++calls[i].count;
+    long number = ++calls[i].count;
+    __atomic_clear(&busy, __ATOMIC_RELEASE);
+    return number;
 }
 
 /* Whether this call is the one, and then how it fails. */
@@ -93,6 +99,12 @@ __attribute__((destructor)) static void end(void) {
         real_##name;                                                                                         \
     })
 
+/* A program that a signal has ended in good order raises it once more at its end. */
+int raise(int signum) {
+    end();
+    return REAL(raise)(signum);
+}
+
 /* ---- calls that move bytes ---- */
 
 static int is_regular(int fd) {
@@ -129,6 +141,26 @@ ssize_t recv(int fd, void *buf, size_t size, int flags) {
 
 ssize_t send(int fd, const void *buf, size_t size, int flags) {
     return moves("send", fd, -1, &size) ? -1 : REAL(send)(fd, buf, size, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *msg, int flags) {
+    size_t whole = 0;
+    return moves("recvmsg", fd, -1, &whole) ? -1 : REAL(recvmsg)(fd, msg, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
+    size_t whole = 0;
+    return moves("sendmsg", fd, -1, &whole) ? -1 : REAL(sendmsg)(fd, msg, flags);
+}
+
+int recvmmsg(int fd, struct mmsghdr *msgs, unsigned most, int flags, struct timespec *timeout) {
+    size_t size = most;
+    return moves("recvmmsg", fd, -1, &size) ? -1 : REAL(recvmmsg)(fd, msgs, (unsigned)size, flags, timeout);
+}
+
+int sendmmsg(int fd, struct mmsghdr *msgs, unsigned most, int flags) {
+    size_t size = most;
+    return moves("sendmmsg", fd, -1, &size) ? -1 : REAL(sendmmsg)(fd, msgs, (unsigned)size, flags);
 }
 
 ssize_t read(int fd, void *buf, size_t size) {

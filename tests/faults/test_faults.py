@@ -38,6 +38,12 @@ FAULTS = {
         "write": ("short", "EINTR", "EAGAIN", "EIO", "ENOSPC", "EPIPE"),
         "splice": ("short", "EINTR", "EAGAIN", "EINVAL", "ENOMEM", "EIO", "ENOSPC"),
     },
+    "datagrams": {
+        "recvmsg": ("EINTR", "EAGAIN", "ENOMEM", "EHOSTUNREACH"),
+        "recvmmsg": ("short", "EINTR", "EAGAIN", "ENOMEM", "EHOSTUNREACH"),
+        "sendmsg": ("EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPERM"),
+        "sendmmsg": ("short", "EINTR", "EAGAIN", "ENOBUFS", "ENOMEM", "EPERM"),
+    },
     "descriptors": {
         "open": ("EMFILE", "ENFILE", "ENOMEM"),
         "dup": ("EMFILE",),
@@ -119,10 +125,12 @@ class Run:
             self.child = subprocess.Popen([self.sockeye, *words], env=self.env, stderr=stderr,
                                           start_new_session=True, **options)
 
+    def told(self):
+        return self._said.read_text(errors="replace")
+
     def said(self):
         """Its lines on standard error, but for the one that says where it listens."""
-        lines = self._said.read_text(errors="replace").splitlines()
-        return [line for line in lines if "listening on" not in line]
+        return [line for line in self.told().splitlines() if "listening on" not in line]
 
     def aside(self, work):
         """Runs a peer's part; that its connection fails is no fault of the test."""
@@ -169,12 +177,16 @@ class Run:
     def end(self, want, client=None):
         """Waits for its end; client is the peer's part without which a server waits for another."""
         status = self._status(client)
-        for sock in self._sockets:  # wakes whoever still waits for a connection that never came
+        for sock in self._sockets:  # wakes whoever still waits for what never came
             if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                 sock.shutdown(socket.SHUT_RDWR)
+            elif sock.type == socket.SOCK_DGRAM:
+                sock.sendto(b"", sock.getsockname())
         for thread in self._threads:  # to which an accepted connection adds
             thread.join()
         for sock in self._sockets:
+            if sock.type == socket.SOCK_DGRAM and sock.family == socket.AF_UNIX:
+                os.unlink(sock.getsockname())
             sock.close()
         got = [b"".join(self.got.get(name, [])) for name in want]
         return Outcome(status, "\n".join(self.said()), got, list(want.values()))
@@ -243,6 +255,111 @@ def pipes(run, *options):
     return command(run, *options, kind="exec,pipes")
 
 
+WORD, WORDS = THERE[:200].hex(), 12
+
+
+def datagram_socket(run, scheme, name):
+    sock = run.held(socket.socket(socket.AF_INET if scheme == "udp" else socket.AF_UNIX, socket.SOCK_DGRAM))
+    sock.bind(("127.0.0.1", 0) if scheme == "udp" else str(run.tmp_path / name))
+    return sock
+
+
+def datagrams(run, *options, scheme="udp"):
+    """Some that are sent, each of which the peer answers by another."""
+    peer = datagram_socket(run, scheme, "peer")
+    name = peer.getsockname()
+    to = f"udp:127.0.0.1:{name[1]}" if scheme == "udp" else f"unix:{name},type=dgram"
+    pieces = run.got.setdefault("peer", [])
+
+    def answer():
+        while (piece := peer.recvfrom(65536))[0]:
+            pieces.append(piece[0])
+            peer.sendto(piece[0].lower(), piece[1])
+    run.aside(answer)
+    copy = run.tmp_path / "copy"
+    with copy.open("wb") as stdout:
+        run.start("connect", *options, "--send", WORD.upper(), "--every", "1ms", "--count", str(WORDS),
+                  "--eof=wait=200ms", to, stdout=stdout)
+    outcome = run.end({"peer": WORD.upper().encode() * WORDS})
+    return outcome._replace(got=[*outcome.got, copy.read_bytes()], want=[*outcome.want, WORD.encode() * WORDS])
+
+
+def serve_datagrams(run, scheme, command, *words, option=""):
+    """Starts a server, and returns the address of its socket, or None where it does not say where it listens."""
+    front = run.tmp_path / "front"
+    front.unlink(missing_ok=True)
+    run.start(command, *words[:-1], f"udp:127.0.0.1:0{option}" if scheme == "udp"
+              else f"unix:{front},type=dgram{option}", *words[-1])
+    eventually(lambda: run.child.poll() is not None or "listening on" in run.told(), "a server, or its end")
+    if scheme == "unix":
+        return str(front)
+    port = re.search(r"listening on udp:127\.0\.0\.1:(\d+)", run.told())
+    return ("127.0.0.1", int(port[1])) if port else None
+
+
+def unknown(run):
+    """A server that nobody can come to, for it cannot tell its port."""
+    run.child.terminate()
+    outcome = run.end({})
+    return outcome._replace(status=0) if outcome.status == 128 + signal.SIGTERM else outcome
+
+
+def senders(run, *options, scheme="udp"):
+    """A server of datagrams, each of whose senders is a stream, which ends when the sender falls silent."""
+    back = listening(run)
+    run.accept("server", back, WORD.encode())
+    to = serve_datagrams(run, scheme, "relay", "--once", *options, [at(back)], option=",idle=300ms")
+    client = datagram_socket(run, scheme, "client")
+    client.settimeout(2)
+
+    def converse():
+        for _ in range(WORDS):
+            client.sendto(WORD.encode(), to)
+        run.got["client"] = [client.recv(65536)]
+    if not to:
+        return unknown(run)
+    outcome = run.end({"server": WORD.encode() * WORDS, "client": WORD.encode()}, run.aside(converse))
+    idle = outcome.status == 124 and "idle" in outcome.err and len(outcome.err.splitlines()) == 1
+    return outcome._replace(status=0) if idle else outcome
+
+
+def echoed(run, *options):
+    """Datagrams in a burst; for what is not answered the client asks again."""
+    to = serve_datagrams(run, "udp", "echo", *options, [])
+    client = datagram_socket(run, "udp", "client")
+    client.settimeout(0.2)
+    answers, questions = set(), {b"%d" % number for number in range(WORDS)}
+    if not to:
+        return unknown(run)
+    for _ in range(10):
+        with contextlib.suppress(OSError):
+            for question in questions - answers:
+                client.sendto(question, to)
+            while answers < questions:
+                answers.add(client.recv(65536))
+    run.child.terminate()
+    run.got["client"] = sorted(answers)
+    outcome = run.end({"client": b"".join(sorted(questions))})
+    served = outcome.status == 128 + signal.SIGTERM and answers == questions
+    return outcome._replace(status=0) if served else outcome
+
+
+def threads(run, *options):
+    """A server on several threads, each of which may meet the fault."""
+    run.start("echo", "--threads", "2", *options, "tcp:127.0.0.1:0")
+    eventually(lambda: run.child.poll() is not None or "listening on" in run.told(), "a server, or its end")
+    port = re.search(r"listening on tcp:127\.0\.0\.1:(\d+)", run.told())
+    if not port:
+        return unknown(run)
+    with contextlib.suppress(ConnectionRefusedError):
+        client = run.held(socket.create_connection(("127.0.0.1", int(port[1])), DEADLINE_S))
+        run.converse("client", client, THERE).join()
+    run.child.terminate()
+    outcome = run.end({"client": THERE})
+    served = outcome.status == 128 + signal.SIGTERM and outcome.got == outcome.want
+    return outcome._replace(status=0) if served else outcome
+
+
 def standing(folder, names, others=()):
     """What stands under these names, where that is all of them. There may be nothing but whole files, and
     nothing beside them, or it is words that are no beginning of the right bytes."""
@@ -305,16 +422,26 @@ SCENARIOS = {
     "download-copied": (download, EPOLL, COPIED),
     "command": (command, EPOLL),
     "pipes": (pipes, EPOLL),
+    "datagrams": (datagrams, EPOLL),
+    "datagrams-unix": (functools.partial(datagrams, scheme="unix"), EPOLL),
+    "senders": (senders, EPOLL),
+    "senders-unix": (functools.partial(senders, scheme="unix"), EPOLL),
+    "echoed": (echoed, EPOLL),
+    "threads": (threads, EPOLL),
     "copy": (copy,),
     "send": (functools.partial(transfer, faulty="send"), EPOLL),
     "recv": (functools.partial(transfer, faulty="recv"), EPOLL),
 }
 TRANSFERS = ("send", "recv")  # two processes each time
-# Of files what the others have not; glibc's fts_open(3), with which a sender looks at its files, crashes by itself
-# where there is no memory.
-CASES = [(scenario, group) for scenario in SCENARIOS for group in FAULTS
-         if scenario not in ("copy", *TRANSFERS) or group == "files"]
-CASES += [("copy", "memory"), ("recv", "memory")]
+DATAGRAMS = ("datagrams", "datagrams-unix", "senders", "senders-unix", "echoed")  # with a silence each time
+# Where there is no room for it, a datagram over UDP is lost. Of files what the others have not; glibc's
+# fts_open(3), with which a sender looks at its files, crashes by itself where there is no memory.
+GROUPS = dict.fromkeys(DATAGRAMS, ("datagrams", "sockets"))
+GROUPS |= dict.fromkeys(("copy", *TRANSFERS), ("files",))
+GROUPS["threads"] = ("sockets", "waiting", "memory")
+CASES = [(scenario, group) for scenario in SCENARIOS
+         for group in GROUPS.get(scenario, [group for group in FAULTS if group != "datagrams"])]
+CASES += [(scenario, "memory") for scenario in ("copy", "recv", "datagrams", "senders-unix", "echoed")]
 
 
 def play(scenario, sockeye, tmp_path, variables):
@@ -365,7 +492,7 @@ def test_each_call_fails_in_its_turn(sockeye, needs, tmp_path, scenario, group):
     counts = counts_of(sockeye, tmp_path, scenario)
     found = []
     for call, errors in FAULTS[group].items():
-        for number in numbers(counts.get(call, 0), 8 if scenario in TRANSFERS else NUMBERS_MAX):
+        for number in numbers(counts.get(call, 0), 8 if scenario in TRANSFERS + DATAGRAMS else NUMBERS_MAX):
             for error in errors:
                 code = error if error == "short" else getattr(errno, error)
                 outcome = play(scenario, sockeye, tmp_path, {"EYE_FAULT": f"{call}:{number}:{code}"})
