@@ -197,7 +197,7 @@ const struct wire_dissector *wire_of(enum eye_proto proto);
 static inline uint64_t wire_row_num(const struct wire_row *row, const uint8_t *header) {
     const uint8_t *at = header + row->off;
     uint64_t num = 0;
-    if (row->size > sizeof(num))
+    if (row->size == 0 || row->size > sizeof(num))
         return 0;
     if (row->size == 1)
         num = *at;
