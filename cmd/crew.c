@@ -179,16 +179,21 @@ static void crew_grow(struct crew *crew) {
     }
 }
 
-/* On any thread: counts who has a peer. */
+/* On any thread: counts who has a peer, from the start of its handshake. */
+static void crew_shaking(void *user, int change) {
+    struct crew *crew = user;
+    if (crew->each && __atomic_add_fetch(&crew->busy, change, __ATOMIC_ACQ_REL) >=
+                          __atomic_load_n(&crew->begun, __ATOMIC_ACQUIRE))
+        eventfd_write(crew->news_fd, 1);
+}
+
 static void crew_event(void *user, const struct eye_event *event) {
     struct crew *crew = user;
     const struct eye_observer *events = &crew->run.events.observer;
-    if (crew->each && event->kind == EYE_EVENT_CONNECTED && event->side == EYE_FROM &&
-        __atomic_add_fetch(&crew->busy, 1, __ATOMIC_ACQ_REL) >=
-            __atomic_load_n(&crew->begun, __ATOMIC_ACQUIRE))
-        eventfd_write(crew->news_fd, 1);
-    if (crew->each && event->kind == EYE_EVENT_CLOSED)
-        __atomic_sub_fetch(&crew->busy, 1, __ATOMIC_ACQ_REL);
+    if (event->kind == EYE_EVENT_CONNECTED && event->side == EYE_FROM)
+        crew_shaking(crew, 1);
+    if (event->kind == EYE_EVENT_CLOSED)
+        crew_shaking(crew, -1);
     events->event(events->user, event);
 }
 
@@ -274,7 +279,7 @@ int crew_open(struct crew *crew, const struct common *common) {
     crew->common = common;
     crew->each = strcmp(common->engine, "thread") == 0;
     crew->count = crew->each ? PEER_THREADS : common->threads > 0 ? (size_t)common->threads : 1;
-    crew->observer = (struct eye_observer){.event = crew_event, .user = crew};
+    crew->observer = (struct eye_observer){.event = crew_event, .shaking = crew_shaking, .user = crew};
     crew->news_fd = -1;
     status = run_open(&crew->run, common, crew_stop);
     if (status)

@@ -48,7 +48,7 @@ struct crew {
     const struct common *common;
     bool each;                    /* a part for each peer */
     size_t begun;                 /* parts that were; all of them at once, unless each */
-    size_t busy;                  /* parts with a peer, of those */
+    size_t busy;                  /* parts with a peer or a handshake, of those */
     struct eye_observer observer; /* for the library, in the place of the events' */
     bool stopping;
     int64_t grace_ns;

@@ -60,6 +60,9 @@ struct eye_event {
 struct eye_observer {
     void (*event)(void *user, const struct eye_event *event);
     void *user;
+    /* A server's peer begins (1) its TLS handshake, or has ended it (-1) and `connected` follows; may be
+     * NULL. */
+    void (*shaking)(void *user, int change);
     bool without_addresses; /* `connected` need not have peer and local, for which the kernel is asked each
                                time */
 };

@@ -221,6 +221,12 @@ static void ports_free(eye_server *server) {
 }
 
 /* Fills in the ports; nothing is under way on them yet. */
+static void shaking_changed(void *user, int change) {
+    const struct eye_observer *observer = ((eye_server *)user)->serving.handler->observer;
+    if (observer && observer->shaking)
+        observer->shaking(observer->user, change);
+}
+
 static int ports_open(eye_server *server, struct eye_err *reterr) {
     const struct eye_endpoint *endpoint = server->serving.endpoint;
     bool datagrams = eye_endpoint_endless(endpoint);
@@ -237,6 +243,7 @@ static int ports_open(eye_server *server, struct eye_err *reterr) {
         struct port *port = &server->ports[i];
         port->server = server;
         port->listener = listeners[i];
+        listener_watch(port->listener, shaking_changed, server);
         if (!server->serving.handler->data)
             listener_slot(port->listener)->flags |= SLOT_EACH;
         if (datagrams && server->serving.handler->data && r == 0)

@@ -241,6 +241,11 @@ bool listener_waited_for(const eye_listener *listener) {
            (slot_has_ahead(&listener->slot) || sys_poll_now(listener->slot.fd, POLLIN) > 0);
 }
 
+void listener_watch(eye_listener *listener, void (*shaking_changed)(void *user, int change), void *user) {
+    if (listener->tls)
+        tls_port_watch(listener->tls, shaking_changed, user);
+}
+
 struct slot *listener_slot(eye_listener *listener) {
     return &listener->slot;
 }

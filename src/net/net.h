@@ -102,6 +102,8 @@ bool fd_listens(int fd);
 void listener_keep_out(eye_listener *listener);
 /* Whether a peer waits in its queue whom nobody else could serve; never on a socket of datagrams. */
 bool listener_waited_for(const eye_listener *listener);
+/* tls_port_watch, where it is a listener of TLS. */
+void listener_watch(eye_listener *listener, void (*shaking_changed)(void *user, int change), void *user);
 /* The socket on which a listener's datagrams come. */
 struct slot *listener_slot(eye_listener *listener);
 const struct scheme *scheme_of(const struct eye_endpoint *endpoint);
@@ -162,6 +164,8 @@ struct tls_port;
 int tls_port_new(eye_listener *listener, eye_loop *loop, const struct eye_endpoint *endpoint,
                  struct tls_port **ret_port, struct eye_err *reterr);
 void tls_port_accept(struct tls_port *port, eye_op *op, eye_stream **ret_stream, eye_done *done);
+/* Tells of each peer that begins (1) and ends (-1) its handshake, until the listener is freed. */
+void tls_port_watch(struct tls_port *port, void (*shaking_changed)(void *user, int change), void *user);
 const struct eye_refusal *tls_port_refusal(const struct tls_port *port);
 int tls_port_pin(const struct tls_port *port, char *buf, size_t size);
 /* Turns away those who are there; what it has goes when the last of them has. */

@@ -1,9 +1,14 @@
 /* tls_accept.c: accepting on tls endpoints: connections are taken while somebody waits for a peer, shake
  * hands all at once, and the first that is done is the peer. One that is silent costs its memory and a
  * deadline and holds nobody up; where there are more of them than PEERS_MAX the oldest is turned away, so
- * that whoever opens connections and says nothing cannot keep others out. */
+ * that whoever opens connections and says nothing cannot keep others out.
+ *
+ * On the engine thread a loop serves one peer, so that it shakes hands with one: another of its peers, once
+ * it had shaken hands, would wait for the first to leave. Other loops take the next meanwhile; who begins
+ * them is told of each handshake (tls_port_watch). */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/list.h"
 #include "net/net.h"
@@ -33,6 +38,9 @@ struct tls_port {
     eye_op *tail;               /* those who wait for a peer: a ring */
     struct eye_refusal latest;
     bool refused; /* there is a latest one */
+    bool alone;   /* one peer at a time */
+    void (*shaking_changed)(void *user, int change);
+    void *user;
 };
 
 static void port_go_on(struct tls_port *port);
@@ -47,6 +55,11 @@ static void peer_free(struct tls_peer *peer) {
     list_remove(&peer->node);
     peer->port->count--;
     free(peer);
+}
+
+static void port_tell(const struct tls_port *port, int change) {
+    if (port->shaking_changed)
+        port->shaking_changed(port->user, change);
 }
 
 /* Gives those who wait what is ready. */
@@ -70,6 +83,7 @@ static void port_give(struct tls_port *port) {
 static void peer_ready(struct tls_peer *peer, int result) {
     struct tls_port *port = peer->port;
     peer->result = result;
+    port_tell(port, -1);
     list_remove(&peer->node);
     list_append(&port->ready, &peer->node);
     port_give(port);
@@ -102,6 +116,7 @@ static void peer_start(struct tls_port *port, eye_stream *below) {
     peer->port = port;
     list_append(&port->shaking, &peer->node);
     port->count++;
+    port_tell(port, 1);
     eye_stream_peer(below, &peer->refusal.peer);
     eye_stream_local(below, &peer->refusal.local);
     if (peer->refusal.peer.len > 0 && !eye_endpoint_admits(port->endpoint, &peer->refusal.peer)) {
@@ -134,7 +149,7 @@ static void accepted(eye_op *op, int64_t result) {
 
 /* Takes connections while somebody waits for one. */
 static void port_go_on(struct tls_port *port) {
-    if (!port->tail)
+    if (!port->tail || (port->alone && port->count > 0))
         eye_cancel(port->loop, &port->accept_op);
     else if (!eye_op_pending(&port->accept_op))
         accept_plain(port->listener, &port->accept_op, &port->accepted, accepted);
@@ -156,6 +171,12 @@ void tls_port_accept(struct tls_port *port, eye_op *op, eye_stream **ret_stream,
     ring_append(&port->tail, op);
     port_give(port);
     port_go_on(port);
+}
+
+void tls_port_watch(struct tls_port *port, void (*shaking_changed)(void *user, int change), void *user) {
+    port->shaking_changed = shaking_changed;
+    port->user = user;
+    port->alone = port->endpoint->share && strcmp(eye_loop_engine(port->loop), "thread") == 0;
 }
 
 const struct eye_refusal *tls_port_refusal(const struct tls_port *port) {

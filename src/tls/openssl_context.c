@@ -20,7 +20,7 @@
 
 #define CIPHERS_DEFAULT "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define SECURITY_LEVEL  2
-#define SECURE_HEAP     (64 * 1024)
+#define SECURE_HEAP     (4 << 20) /* beside keys, 550 bytes of a generator of random numbers for each thread */
 
 /* ---- protocols (RFC 7301) ---- */
 

@@ -383,8 +383,6 @@ def test_a_silent_one_holds_nobody_up(start_sockeye, certs, engine):
 
 def test_many_at_once(start_sockeye, certs, engine):
     """All are connected before the first of them speaks. The soak has a thousand."""
-    if engine == "thread":
-        pytest.skip("a thread may shake hands with several, and serves one after the other")
     count = 60
     server = start_sockeye("echo", "--engine", engine, f"tls:127.0.0.1:0,cert={certs.good}")
     address = server.listening()

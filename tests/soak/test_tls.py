@@ -17,12 +17,12 @@ def certs(needs, tmp_path):
     return Certificates(tmp_path / "certs")
 
 
-def test_a_thousand_at_once(start_sockeye, certs):
+def test_a_thousand_at_once(start_sockeye, certs, engine):
     """All have shaken hands before the first of them speaks."""
     count = 1000
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 3000)), hard))
-    server = start_sockeye("echo", f"tls:127.0.0.1:0,cert={certs.good}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8000)), hard))
+    server = start_sockeye("echo", "--engine", engine, f"tls:127.0.0.1:0,cert={certs.good},max={count}")
     address = server.listening()
     context = ssl.create_default_context(cafile=certs.ca)
     clients = [context.wrap_socket(connect(address), server_hostname="localhost") for _ in range(count)]
