@@ -12,11 +12,13 @@ import measure
 class Rival:
     """One that does the work. In `words`: {port} where it is to listen, {to} the port it is to send on to,
     {folder} a temporary folder, {build} and {sockeye} ours; whatever else Work says. `files` are written
-    into the folder first, by the same rule. `package` names what it is made of, for the list of versions."""
+    into the folder first, by the same rule. `package` names what it is made of, for the list of versions;
+    `to`, the words of what it alone sends to."""
     name: str
     words: list
     package: str = ""
     files: dict = dataclasses.field(default_factory=dict)
+    to: typing.Sequence[str] = ()
     ours: bool = False
     bare: bool = False  # only the system calls: a limit
 
@@ -159,17 +161,18 @@ class Run:
 
 @dataclasses.dataclass
 class Feed(Run):
-    """The same for a command that sends to {port}, where `to`, a server's words, takes it, or else a socket
-    that throws it away in the kernel."""
+    """The same for a command that sends to {port}, where `to`, a server's words, takes it, the rival's own before
+    the row's, or else a socket that throws it away in the kernel."""
     to: typing.Sequence[str] = ()
 
     def measure(self, context, rival):
         port = measure.free_port()
-        taker = (measure.Server(context.words(Rival("", self.to), port=port), port, cpu=measure.cpus()[1]) if self.to
-                 else measure.Sink(port))
+        to = rival.to or self.to
         for make in (self.prepare, self.fresh):
             if make:
                 make(context.folder)
+        words = context.words(rival, port=port)
+        taker = (measure.Server(context.words(Rival("", to), port=port), port, cpu=measure.cpus()[1]) if to
+                 else measure.Sink(port))
         with taker:
-            words = context.words(rival, port=port)
             return measure.run_command(words, context.folder) / self.units * self.per, {}

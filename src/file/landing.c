@@ -191,13 +191,13 @@ void landing_done(struct landing *landing, bool keep) {
     *landing = (struct landing){.fd = -1, .folder_fd = -1};
 }
 
-int landing_folder(int root_fd, const char *name, struct eye_err *reterr) {
+int landing_folder(int root_fd, const char *name, unsigned mode, struct eye_err *reterr) {
     const char *last;
     struct stat st;
     AUTO_FD int fd = open_folder(root_fd, name, &last, reterr);
     if (fd < 0)
         return fd;
-    if (mkdirat(fd, last, 0700) == 0)
+    if (mkdirat(fd, last, (mode & 0777) | S_IRWXU) == 0)
         return 1;
     if (errno != EEXIST)
         return fail(reterr, -errno, name);

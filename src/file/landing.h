@@ -40,10 +40,11 @@ int landing_place(struct landing *landing, unsigned mode, const struct timespec 
 /* Closes; what is not placed is removed, or kept to be resumed. */
 void landing_done(struct landing *landing, bool keep);
 
-/* A folder: made with mode 0700 where it is not there, and finished when all in it is. Returns 1 where it was
+/* A folder: made where it is not there, with its bits (as the umask allows, and what we need to fill it), so
+ * that those of a transfer that is cut can be looked into; finished when all in it is. Returns 1 where it was
  * made: only that one is to be finished, or a sender could open up folders that were there before. Errors: as
  * above; -ENOTDIR for a name that is something else. */
-int landing_folder(int root_fd, const char *name, struct eye_err *reterr);
+int landing_folder(int root_fd, const char *name, unsigned mode, struct eye_err *reterr);
 int landing_folder_end(int root_fd, const char *name, unsigned mode, const struct timespec *mtime,
                        struct eye_err *reterr);
 

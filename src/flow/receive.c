@@ -363,7 +363,7 @@ static bool got_folder(struct receiver *r, struct item *item) {
     if (r->depth == DEPTH_MAX)
         return protocol_error(r, "folders too deep");
     struct eye_err err = {0};
-    int s = landing_folder(r->root_fd, item->name, &err);
+    int s = landing_folder(r->root_fd, item->name, item->mode, &err);
     item->err = err;
     item->err.code = MIN(s, 0);
     r->folders[r->depth].name_hash = digest_of(item->name, strlen(item->name));

@@ -61,6 +61,16 @@ def test_digests_by_the_specification(length, server):
     assert answers == [(TAKEN, b""), (DONE, b"")]
 
 
+def test_folders_of_a_transfer_that_is_cut(server, inbox):
+    """They can be looked into, and filled when it comes again."""
+    start = (hello(), entry(FOLDER, "d", mode=0o555), entry(FOLDER, "d/e", mode=0o755), small("d/e/f", b"alpha"))
+    speak(server, *start)
+    assert [stat.S_IMODE((inbox / name).stat().st_mode) for name in ("d", "d/e")] == [0o755, 0o755]
+    speak(server, *start, small("d/g", b"beta"), entry(FOLDER_END, "d/e", mode=0o755),
+          entry(FOLDER_END, "d", mode=0o555), frame(BYE))
+    assert everything_below(inbox) == ["d", "d/e", "d/e/f", "d/g"]
+
+
 BAD_NAMES = [b"", b"/etc/x", b"..", b"../x", b"a/../../x", b".", b"./x", b"a//b", b"a/", b"x\ny", b"x\x1b[2Jy",
              b"x\x7f", b"NUL", b"con", b"d/aux", b"Com1", b"lpt9", b"n" * 256, b"n/" * 2047 + b"nn", b".x.sockeye-part"]
 
