@@ -142,6 +142,18 @@ def test_clients_that_a_server_believes_and_not(start_sockeye, run_sockeye, cert
     assert "127.0.0.1: tls:127.0.0.1:0" in server.stderr
 
 
+def test_a_client_with_a_weak_key(start_sockeye, certs, engine):
+    """Ours would not load it."""
+    server = start_sockeye("echo", "--engine", engine, f"tls:127.0.0.1:0,cert={certs.good},ca={certs.ca}")
+    context = ssl.create_default_context(cafile=certs.ca)
+    context.set_ciphers("DEFAULT@SECLEVEL=0")
+    context.load_cert_chain(certs.weak.path)
+    with connect(server.listening()) as plain, pytest.raises(ssl.SSLError, match="ALERT"):
+        context.wrap_socket(plain, server_hostname="localhost").recv(1)
+    closed = server.wait_event("closed")
+    assert closed["reason"] == "tls" and "the key of the certificate is too weak: 1024 bits" in closed["error"]
+
+
 # ---- pins, and what stands in for what ----
 
 def test_a_pin_stands_in_for_chain_and_name(run_sockeye, certs, openssl_servers):
