@@ -1,8 +1,12 @@
-"""Transfers for longer: fifty kills, ten thousand files."""
+"""Transfers for longer: fifty kills, ten thousand files, a gigabyte; five gigabytes hashed."""
 
 import random
+import subprocess
 
-from test_transfer import MIB, cut_and_resume, end_of, make, receiver
+import pytest
+
+from peers import payload
+from test_transfer import ENDPOINTS, MIB, cut_and_resume, end_of, make, receiver
 
 
 def test_fifty_kills(start_sockeye, tmp_path):
@@ -28,3 +32,30 @@ def test_ten_thousand_files(start_sockeye, run_sockeye, tmp_path):
     assert server.wait() == 0
     names = list((inbox / "many").iterdir())
     assert len(names) == 10_000 and all(path.read_bytes() == path.name.encode() for path in names)
+
+
+@pytest.mark.parametrize("kind", ENDPOINTS)
+def test_a_gigabyte(kind, start_sockeye, tmp_path):
+    """Its holes are few, so that nearly all of it goes over the stream; compared by the system's own cmp(1)."""
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    piece = payload(MIB)
+    with open(tmp_path / "big", "wb") as file:
+        for number in range(1024):
+            file.write(piece[number:] + piece[:number])
+    server = receiver(start_sockeye, inbox, "--no-sync", kind=kind)
+    sender = start_sockeye("send", "-q", tmp_path / "big", end_of(server, kind))
+    assert (sender.wait(), server.wait()) == (0, 0)
+    assert sender.wait_event("closed")["bytes"][1] > 1 << 30
+    assert subprocess.run(["cmp", tmp_path / "big", inbox / "big"], check=False).returncode == 0
+    for path in (tmp_path / "big", inbox / "big"):
+        path.unlink()
+
+
+def test_five_gigabytes_hashed(sockeye, tmp_path):
+    """Past what 32 bits count."""
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate((5 << 30) + 1)
+    with open(tmp_path / "sparse", "rb") as file:
+        said = subprocess.run([sockeye, "hash"], stdin=file, check=True, capture_output=True).stdout
+    assert said == b"edcddf01fc829bf06be2b5393a9793cdd43598a0fd483c57f41a9b58183f6e33  -\n"  # as sha256sum(1) has it
