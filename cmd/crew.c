@@ -182,7 +182,7 @@ static void crew_grow(struct crew *crew) {
 /* On any thread: counts who has a peer, from the start of its handshake. */
 static void crew_shaking(void *user, int change) {
     struct crew *crew = user;
-    if (crew->each && __atomic_add_fetch(&crew->busy, change, __ATOMIC_ACQ_REL) >=
+    if (crew->each && __atomic_add_fetch(&crew->busy, (size_t)change, __ATOMIC_ACQ_REL) >=
                           __atomic_load_n(&crew->begun, __ATOMIC_ACQUIRE))
         eventfd_write(crew->news_fd, 1);
 }
