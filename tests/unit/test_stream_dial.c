@@ -2,6 +2,7 @@
  * cancelling at every stage. The resolver is ours: the linker's --wrap puts it before getaddrinfo(3). */
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 
 #include "suite.h"
@@ -252,6 +253,52 @@ static void first_silent(eye_loop *loop) {
     silent_stop();
 }
 
+static int connect_calls;
+
+static int count_connects(const char *call, int fd, size_t *size) {
+    (void)fd, (void)size;
+    connect_calls += strcmp(call, "connect") == 0;
+    return 0;
+}
+
+/* Both attempts hear nothing for a while, and then both have connected before the loop runs again: one is
+ * given, the other closed. */
+static void both_connect(eye_loop *loop) {
+    struct eye_addr addr;
+    struct pollfd listeners[2] = {{.fd = suite_tcp_listener(4, &addr), .events = POLLIN}, {.events = POLLIN}};
+    struct eye_endpoint e = suite_endpoint("tcp:race.test:%u", port_of(&addr));
+    inet_pton(AF_INET, "127.0.0.2", &addr.u.in.sin_addr);
+    listeners[1].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(listeners[1].fd, &addr.u.sa, addr.len) == 0 && listen(listeners[1].fd, 4) == 0);
+    for (int i = 0; i < 2; i++)
+        sys_set_deaf(listeners[i].fd);
+    struct got got = {0};
+    connect_calls = 0;
+    sys_fault = count_connects;
+    SUBMIT(eye_dial(loop, &got.op, &e, &dialled, got_done));
+    UNTIL(connect_calls == 2);
+    sys_fault = NULL;
+    int connected[2];
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(setsockopt(listeners[i].fd, SOL_SOCKET, SO_DETACH_FILTER, &(int){0}, sizeof(int)), 0);
+        CHECK_INT(poll(&listeners[i], 1, 10000), 1); /* when the SYN is said again */
+        connected[i] = accept4(listeners[i].fd, NULL, NULL, SOCK_CLOEXEC);
+    }
+    AWAIT_INT(got, 0);
+    CHECK_INT(dialled.attempt_count, 2);
+    int winner = dialled.attempts[1].error == 0;
+    CHECK_INT(dialled.attempts[!winner].error, -ECANCELED);
+    char byte;
+    CHECK(recv(connected[!winner], &byte, 1, 0) <= 0);
+    CHECK(recv(connected[winner], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+    suite_close(dialled.stream);
+    for (int i = 0; i < 2; i++) {
+        close(connected[i]);
+        close(listeners[i].fd);
+    }
+    eye_endpoint_done(&e);
+}
+
 static void huge_timeout(eye_loop *loop) {
     struct eye_addr addr;
     int listener = suite_tcp_listener(4, &addr);
@@ -411,6 +458,7 @@ static const struct suite_case cases[] = {
     {"a deadline passes where nobody answers", deadline},
     {"a deadline counts from the call", deadline_from_now},
     {"the first address is silent, the second wins the race", first_silent},
+    {"both have connected, one is closed", both_connect},
     {"a timeout that never ends", huge_timeout},
     {"a network without a route", unreachable},
     {"allow and deny, in every spelling", denied},
