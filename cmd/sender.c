@@ -78,7 +78,8 @@ static int64_t fill(const char *text, uint64_t n, bool crlf, char *out, struct e
                                "--send: '%.8s' is none of those that are filled in", text);
         text += taken;
         if (crlf && *end == '\n' && (end == out || end[-1] != '\r')) {
-            memcpy(end, "\r\n", 2);
+            end[0] = '\r';
+            end[1] = '\n';
             size = 2;
         }
         end += size;

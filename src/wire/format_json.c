@@ -99,8 +99,7 @@ static inline void json_key(struct json *json, const char *name) {
     if (json->comma)
         *pos++ = ',';
     *pos++ = '"';
-    memcpy(pos, name, size);
-    pos += size;
+    pos = mempcpy(pos, name, size);
     *pos++ = '"';
     *pos++ = ':';
     out->pos = pos;

@@ -176,16 +176,16 @@ static void tcp_summary(const struct line *l, unsigned layer, uint32_t size) {
     *pos++ = ' ';
     *pos++ = '[';
     pos = wire_put_tcp_flags(pos, (uint16_t)flags);
-    memcpy(pos, "] seq ", 6);
-    pos = wire_put_uint(pos + 6, be32(h + 4));
+    pos = mempcpy(pos, "] seq ", 6);
+    pos = wire_put_uint(pos, be32(h + 4));
     if (flags & 0x10) {
-        memcpy(pos, " ack ", 5);
-        pos = wire_put_uint(pos + 5, be32(h + 8));
+        pos = mempcpy(pos, " ack ", 5);
+        pos = wire_put_uint(pos, be32(h + 8));
     }
-    memcpy(pos, " win ", 5);
-    pos = wire_put_uint(pos + 5, be16(h + 14));
-    memcpy(pos, " len ", 5);
-    out->pos = wire_put_uint(pos + 5, size);
+    pos = mempcpy(pos, " win ", 5);
+    pos = wire_put_uint(pos, be16(h + 14));
+    pos = mempcpy(pos, " len ", 5);
+    out->pos = wire_put_uint(pos, size);
     if (flags & 0x02) {
         say(l, layer, " mss ", "mss");
         say(l, layer, " wscale ", "shift");
@@ -294,32 +294,32 @@ static void dns_summary(const struct line *l, unsigned layer, uint32_t size) {
  * the header has of that name, and not the first alone. */
 static const struct {
     uint8_t proto;
-    const char *name, *before;
     bool every;
+    const char *name, *before;
 } told[] = {
-    {EYE_PROTO_IGMP, "type", " ", true},
-    {EYE_PROTO_IGMP, "group", " group ", true},
-    {EYE_PROTO_SCTP, "vtag", " vtag ", false},
-    {EYE_PROTO_GRE, "key", " key ", false},
-    {EYE_PROTO_GRE, "seq", " seq ", false},
-    {EYE_PROTO_VXLAN, "vni", " vni ", false},
-    {EYE_PROTO_DHCP, "value", " ", false},
-    {EYE_PROTO_DHCP, "chaddr", " for ", false},
-    {EYE_PROTO_DHCP, "yiaddr", " your ", false},
-    {EYE_PROTO_NTP, "version", " v", false},
-    {EYE_PROTO_NTP, "mode", " ", false},
-    {EYE_PROTO_NTP, "stratum", " stratum ", false},
-    {EYE_PROTO_TLS, "type", " ", true},
-    {EYE_PROTO_TLS, "sni", " sni ", false},
-    {EYE_PROTO_TLS, "protocol", " alpn ", true},
-    {EYE_PROTO_TLS, "description", ": ", false},
-    {EYE_PROTO_HTTP, "method", ": ", false},
-    {EYE_PROTO_HTTP, "target", " ", false},
-    {EYE_PROTO_HTTP, "version", " ", false},
-    {EYE_PROTO_HTTP, "status", " ", false},
-    {EYE_PROTO_HTTP, "reason", " ", false},
-    {EYE_PROTO_QUIC, "type", " ", false},
-    {EYE_PROTO_QUIC, "version", " version ", false},
+    {EYE_PROTO_IGMP, true, "type", " "},
+    {EYE_PROTO_IGMP, true, "group", " group "},
+    {EYE_PROTO_SCTP, false, "vtag", " vtag "},
+    {EYE_PROTO_GRE, false, "key", " key "},
+    {EYE_PROTO_GRE, false, "seq", " seq "},
+    {EYE_PROTO_VXLAN, false, "vni", " vni "},
+    {EYE_PROTO_DHCP, false, "value", " "},
+    {EYE_PROTO_DHCP, false, "chaddr", " for "},
+    {EYE_PROTO_DHCP, false, "yiaddr", " your "},
+    {EYE_PROTO_NTP, false, "version", " v"},
+    {EYE_PROTO_NTP, false, "mode", " "},
+    {EYE_PROTO_NTP, false, "stratum", " stratum "},
+    {EYE_PROTO_TLS, true, "type", " "},
+    {EYE_PROTO_TLS, false, "sni", " sni "},
+    {EYE_PROTO_TLS, true, "protocol", " alpn "},
+    {EYE_PROTO_TLS, false, "description", ": "},
+    {EYE_PROTO_HTTP, false, "method", ": "},
+    {EYE_PROTO_HTTP, false, "target", " "},
+    {EYE_PROTO_HTTP, false, "version", " "},
+    {EYE_PROTO_HTTP, false, "status", " "},
+    {EYE_PROTO_HTTP, false, "reason", " "},
+    {EYE_PROTO_QUIC, false, "type", " "},
+    {EYE_PROTO_QUIC, false, "version", " version "},
 };
 
 static void told_summary(const struct line *l, unsigned layer, uint32_t size) {

@@ -138,6 +138,5 @@ char *wire_put_tcp_flags(char *out, uint16_t flags) {
             *out++ = letters[i];
     if (out > begin)
         return out;
-    memcpy(out, "none", 4);
-    return out + 4;
+    return mempcpy(out, "none", 4);
 }

@@ -146,8 +146,7 @@ static const struct wire_row rows[] = {
 enum then { THEN_PAYLOAD, THEN_OPTIONS, THEN_QUOTE, THEN_QUERY, THEN_RECORDS };
 
 static const struct layout {
-    uint8_t type;
-    enum then then;
+    uint8_t type, then;
     struct {
         uint8_t row, size;
     } fields[5];
