@@ -28,23 +28,21 @@
 #include "loop/pool.h"
 #include "sys/sys.h"
 
-/* Of kernels newer than liburing's headers may be. */
-#define RECVSEND_BUNDLE      (1U << 4)  /* in ioprio, since Linux 6.10 */
-#define FEAT_RECVSEND_BUNDLE (1U << 14) /* in the features */
-
 #define SUBMISSIONS   512U
 #define COMPLETIONS   4096U
 #define FDS_AHEAD_MAX 64
-#define BUNDLE_BYTES  (128 * 1024)
 
-/* Messages are received one to an entry of the small pool, bundles into the entries of the large one. */
+/* Messages are received one to an entry of the small pool, a stream's bytes into entries of the large one. No
+ * bundles of entries (since Linux 6.10): the kernel goes on past the length that was asked for, to the end of
+ * the pool, and a peer that is stuck would cost that much. */
 enum { SMALL, LARGE, POOLS };
 #define SMALL_BYTES 512U
+#define LARGE_BYTES (128U * 1024)
 
 /* What a slot has in flight: bits of slot->flight, and with the slot's address the requests' names. */
 enum { RECV = 1, ACCEPT, WAIT_IN, WAIT_OUT, SEND, KIND_MAX };
 #define BIT(kind)  (1U << (kind))
-#define BUNDLE     BIT(0) /* the receive in flight is of a bundle */
+#define INTO_LARGE BIT(0) /* the receive in flight is of a stream's bytes */
 #define STREAMS    BIT(6) /* what came last filled a small entry */
 #define STOPPING   BIT(7) /* its receive or accept is being cancelled */
 #define BITS_AHEAD (BIT(RECV) | BIT(ACCEPT))
@@ -63,7 +61,7 @@ struct ahead {
 
 struct ring_state {
     struct io_uring ring;
-    bool enabled, bundles, deferred;
+    bool enabled, deferred;
     struct ahead *aheads;
     int32_t count, size, armed; /* armed: slots with a receive or accept in flight */
     struct piece *dropped;      /* lent this turn; go when the next one begins */
@@ -82,15 +80,16 @@ static const unsigned setups[] = {
     IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE,
 };
 
-static int ring_init(struct io_uring *ring, unsigned *ret_features, bool *ret_deferred) {
+static int ring_init(struct io_uring *ring, bool *ret_deferred) {
     int r = -EINVAL;
+    unsigned features = 0;
     for (size_t i = 0; i < ARRAY_LEN(setups) && r == -EINVAL; i++) {
         struct io_uring_params params = {.flags = setups[i], .cq_entries = COMPLETIONS};
         r = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
-        *ret_features = params.features;
+        features = params.features;
         *ret_deferred = i == 0;
     }
-    if (r >= 0 && !(*ret_features & IORING_FEAT_EXT_ARG)) {
+    if (r >= 0 && !(features & IORING_FEAT_EXT_ARG)) {
         io_uring_queue_exit(ring);
         return -ENOSYS; /* cannot wait for a limited time */
     }
@@ -101,18 +100,16 @@ static int ring_open(eye_loop *loop) {
     struct ring_state *state = calloc(1, sizeof *state);
     if (!state)
         return -ENOMEM;
-    unsigned features;
-    int r = ring_init(&state->ring, &features, &state->deferred);
+    int r = ring_init(&state->ring, &state->deferred);
     if (r < 0) {
         free(state);
         return r;
     }
     loop->backend_state = state;
-    state->bundles = (features & FEAT_RECVSEND_BUNDLE) &&
-                     pool_open(&state->pool[LARGE], &state->ring, LARGE, 128, 16 * 1024) >= 0;
-    /* Kernels with the former (5.19) have the latter. */
-    if (pool_open(&state->pool[SMALL], &state->ring, SMALL, 512, SMALL_BYTES) >= 0)
-        loop->ahead = 1U << RING_RECV | 1U << RING_ACCEPT;
+    if (pool_open(&state->pool[LARGE], &state->ring, LARGE, 32, LARGE_BYTES) >= 0 &&
+        pool_open(&state->pool[SMALL], &state->ring, SMALL, 512, SMALL_BYTES) >= 0)
+        loop->ahead =
+            1U << RING_RECV | 1U << RING_ACCEPT; /* kernels with the former (5.19) have the latter */
     loop->ahead |= 1U << RING_SEND;
     return 0;
 }
@@ -237,18 +234,17 @@ static void ring_name(struct io_uring_sqe *sqe, struct slot *slot, unsigned kind
     slot->flight |= (uint8_t)BIT(kind);
 }
 
-/* A stream's bytes are received a bundle at a time, when they are asked for; messages as they come. */
+/* A stream's bytes are received when they are asked for, messages as they come. */
 static void prepare_recv(struct io_uring_sqe *sqe, struct slot *slot) {
     if (slot->flight & STREAMS) {
-        io_uring_prep_recv(sqe, slot->fd, NULL, BUNDLE_BYTES, 0);
-        sqe->ioprio |= RECVSEND_BUNDLE;
-        slot->flight |= BUNDLE;
+        io_uring_prep_recv(sqe, slot->fd, NULL, LARGE_BYTES, 0);
+        slot->flight |= INTO_LARGE;
     } else {
         io_uring_prep_recv_multishot(sqe, slot->fd, NULL, 0, 0);
-        slot->flight &= (uint8_t)~BUNDLE;
+        slot->flight &= (uint8_t)~INTO_LARGE;
     }
     sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = slot->flight & BUNDLE ? LARGE : SMALL;
+    sqe->buf_group = slot->flight & INTO_LARGE ? LARGE : SMALL;
 }
 
 static void prepare(struct io_uring_sqe *sqe, struct slot *slot, unsigned kind) {
@@ -316,14 +312,14 @@ static void stop(struct ring_state *state, struct slot *slot, unsigned kind) {
 
 static void told_recv(struct ring_state *state, struct slot *slot, const struct io_uring_cqe *cqe) {
     if (cqe->flags & IORING_CQE_F_BUFFER) {
-        struct pool *pool = &state->pool[slot->flight & BUNDLE ? LARGE : SMALL];
+        struct pool *pool = &state->pool[slot->flight & INTO_LARGE ? LARGE : SMALL];
         struct piece *piece =
             pool_take(pool, cqe->flags >> IORING_CQE_BUFFER_SHIFT, (size_t)MAX(cqe->res, 0));
         if (cqe->res > 0)
             ahead_add(pool, ahead_make(state, slot), piece);
         else
             piece_drop(pool, piece);
-        bool streams = state->bundles && cqe->res >= (int)SMALL_BYTES;
+        bool streams = cqe->res >= (int)SMALL_BYTES;
         slot->flight = (uint8_t)(streams ? slot->flight | STREAMS : slot->flight & ~STREAMS);
         if (streams && (cqe->flags & IORING_CQE_F_MORE) && !(slot->flight & STOPPING))
             stop(state, slot, RECV);

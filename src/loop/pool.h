@@ -2,10 +2,9 @@
  * 5.19, io_uring_register_buf_ring(3)).
  *
  * Entry i of the ring is always the same piece of one block of memory, and entries go back to the kernel in
- * the order in which it took them. So what one receive fills, a bundle of entries (since Linux 6.10), lies in
- * one piece and is sent on in one call. That holds where the ring wraps, too: the block is mapped twice, the
- * one behind the other. In two calls the second would wait for the peer's delayed acknowledgement (RFC 1122,
- * 4.2.3.4), which is 40 ms. */
+ * the order in which it took them. So what several receives fill lies in one piece and is sent on in one
+ * call. That holds where the ring wraps, too: the block is mapped twice, the one behind the other. In two
+ * calls the second would wait for the peer's delayed acknowledgement (RFC 1122, 4.2.3.4), which is 40 ms. */
 #ifndef SOCKEYE_POOL_H
 #define SOCKEYE_POOL_H
 

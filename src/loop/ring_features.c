@@ -14,11 +14,6 @@
 #include "loop/pool.h"
 #include "sys/sys.h"
 
-/* Of kernels newer than liburing's headers may be: see io_uring_register_buf_ring(3), io_uring_prep_recv(3).
- */
-#define RECVSEND_BUNDLE (1U << 4)
-#define BUF_RING_INC    2
-
 #define ENTRIES     8U
 #define ENTRY_BYTES 512U
 
@@ -95,8 +90,8 @@ static int accepts(struct trial *t) {
     return r;
 }
 
-/* Receives what fills two entries: by several receives of one request, or by one of several entries. */
-static int receives(struct trial *t, bool bundle) {
+/* Receives what fills two entries, by one request. */
+static int receives_again(struct trial *t) {
     static const uint8_t bytes[2 * ENTRY_BYTES];
     int r = pool_open(&t->pool, &t->ring, 0, ENTRIES, ENTRY_BYTES);
     if (r < 0)
@@ -107,41 +102,15 @@ static int receives(struct trial *t, bool bundle) {
     if (n < 0)
         return (int)n;
     struct io_uring_sqe *sqe = io_uring_get_sqe(&t->ring);
-    if (bundle) {
-        io_uring_prep_recv(sqe, t->fd[0], NULL, 0, 0);
-        sqe->ioprio |= RECVSEND_BUNDLE;
-    } else {
-        io_uring_prep_recv_multishot(sqe, t->fd[0], NULL, 0, 0);
-    }
+    io_uring_prep_recv_multishot(sqe, t->fd[0], NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     r = io_uring_submit(&t->ring);
-    r = r < 0 ? r : trial_told(t, !bundle);
-    return r >= 0 && (size_t)r != (bundle ? sizeof bytes : ENTRY_BYTES) ? -EINVAL : MIN(r, 0);
-}
-
-static int receives_bundle(struct trial *t) {
-    return receives(t, true);
-}
-
-static int receives_again(struct trial *t) {
-    return receives(t, false);
+    r = r < 0 ? r : trial_told(t, true);
+    return r >= 0 && (size_t)r != ENTRY_BYTES ? -EINVAL : MIN(r, 0);
 }
 
 static int has_pool(struct trial *t) {
     return pool_open(&t->pool, &t->ring, 0, ENTRIES, ENTRY_BYTES);
-}
-
-static int takes_parts(struct trial *t) {
-    void *page = NULL;
-    if (posix_memalign(&page, 4096, 4096) != 0)
-        return -ENOMEM;
-    struct io_uring_buf_reg reg = {.ring_addr = (uintptr_t)page, .ring_entries = ENTRIES};
-    const uint16_t flags = BUF_RING_INC;
-    memcpy((uint8_t *)&reg + offsetof(struct io_uring_buf_reg, bgid) + sizeof reg.bgid, &flags, sizeof flags);
-    int r = io_uring_register_buf_ring(&t->ring, &reg, 0);
-    io_uring_unregister_buf_ring(&t->ring, 0);
-    free(page);
-    return r;
 }
 
 static int try_with(int (*use)(struct trial *t)) {
@@ -163,12 +132,6 @@ static int try_accept(void) {
 static int try_recv(void) {
     return try_with(receives_again);
 }
-static int try_bundle(void) {
-    return try_with(receives_bundle);
-}
-static int try_parts(void) {
-    return try_with(takes_parts);
-}
 #else
 static int left_out(void) {
     return -ENOPKG;
@@ -177,8 +140,6 @@ static int left_out(void) {
 #define try_accept     left_out
 #define try_recv       left_out
 #define try_one_issuer left_out
-#define try_bundle     left_out
-#define try_parts      left_out
 #endif
 
 static const struct ring_feature features[] = {
@@ -186,8 +147,6 @@ static const struct ring_feature features[] = {
     {"multishot-accept", "Linux 5.19", "polling, then accept4", try_accept},
     {"multishot-receive", "Linux 6.0", "polling, then recv", try_recv},
     {"one-issuer", "Linux 6.1", "epoll, unless io_uring is asked for", try_one_issuer},
-    {"bundles", "Linux 6.10", "a receive for each buffer", try_bundle},
-    {"buffer-parts", "Linux 6.12", "whole buffers, as everywhere so far", try_parts},
 };
 
 const struct ring_feature *ring_feature(size_t index) {

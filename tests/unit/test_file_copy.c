@@ -172,7 +172,7 @@ static const struct {
 };
 
 static void check_digest(const char *way) {
-    tap_case(way);
+    tap_case("%s", way);
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         CHECK(digest_of(data, known[i].size) == known[i].digest);
     for (size_t piece = 1; piece < 200; piece++) {
