@@ -91,13 +91,18 @@ static int show_dump(struct show *show, const struct eye_packet *packet) {
     size_t from = dump_from(show, packet);
     const uint8_t *data = packet->data + from;
     size_t size = packet->caplen - from;
-    int r = show_reserve(show, (size / HEX_COLUMNS + 1) * 80 + size);
+    int r = show_reserve(show, (size / HEX_COLUMNS + 1) * 80 + 2 * size);
     if (r < 0)
         return r;
     char *out = show->buf + show->used;
     if (show->dump == SHOW_ASCII) {
-        for (size_t i = 0; i < size; i++)
-            *out++ = data[i] == '\n' || data[i] == '\t' ? (char)data[i] : printable(data[i]);
+        /* A line of the packet's stands apart from those that are ours. */
+        *out++ = '\t';
+        for (size_t i = 0; i < size; i++) {
+            *out++ = data[i] == '\n' ? '\n' : data[i] == '\t' ? ' ' : printable(data[i]);
+            if (data[i] == '\n')
+                *out++ = '\t';
+        }
         *out++ = '\n';
     } else {
         for (size_t at = 0; at < size; at += HEX_COLUMNS)

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +34,7 @@ struct sniff {
     eye_source *source;
     eye_dump *dump;
     struct show show;
-    eye_op ready, deadline;
+    eye_op ready, deadline, last_block;
     uint64_t shown;
     int status;
     bool ended;
@@ -47,6 +48,7 @@ static void sniff_end(struct sniff *sniff, int status) {
     sniff->ended = true;
     eye_cancel(sniff->run.loop, &sniff->ready);
     eye_cancel(sniff->run.loop, &sniff->deadline);
+    eye_cancel(sniff->run.loop, &sniff->last_block);
     run_ended(&sniff->run);
 }
 
@@ -115,16 +117,22 @@ static void sniff_deadline(eye_op *op, int64_t result) {
         sniff_end(sniff, STATUS_OK);
 }
 
+/* The kernel hands packets over in blocks, so those that were seen when the signal came may still be there.
+ */
 static void sniff_stop(struct run *run, int64_t grace_ns) {
     struct sniff *sniff = eye_container_of(run, struct sniff, run);
     (void)grace_ns;
-    sniff_end(sniff, STATUS_OK);
+    if (sniff->options->read || eye_op_pending(&sniff->last_block))
+        sniff_end(sniff, STATUS_OK);
+    else
+        eye_timer(run->loop, &sniff->last_block, eye_loop_now(run->loop) + 2 * EYE_SOURCE_DELAY_NS,
+                  sniff_deadline);
 }
 
 static void sniff_run_loop(struct sniff *sniff) {
     eye_loop *loop = sniff->run.loop;
 
-    sniff->ready.user = sniff->deadline.user = sniff;
+    sniff->ready.user = sniff->deadline.user = sniff->last_block.user = sniff;
     if (sniff->options->duration_ns > 0)
         eye_timer(loop, &sniff->deadline, eye_loop_now(loop) + sniff->options->duration_ns, sniff_deadline);
     if (eye_source_fd(sniff->source) >= 0) {
@@ -311,6 +319,14 @@ static bool is_coloured(void) {
     return isatty(STDOUT_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
+/* Which would be empty before it is read. */
+static bool is_same_file(const char *in, const char *out) {
+    struct stat a, b;
+    return (strcmp(in, "-") == 0 ? fstat(STDIN_FILENO, &a) : stat(in, &a)) == 0 &&
+           (strcmp(out, "-") == 0 ? fstat(STDOUT_FILENO, &b) : stat(out, &b)) == 0 && S_ISREG(a.st_mode) &&
+           a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 /* Reads what the options say together. */
 static int sniff_check(const struct sniff_options *o, struct show *show) {
     const struct {
@@ -354,6 +370,8 @@ static int sniff_check(const struct sniff_options *o, struct show *show) {
         return wrong("standard output does not rotate%s%s", "", "");
     if (o->read && (o->promiscuous || o->buffer_bytes))
         return wrong("%s is for live captures%s", o->promiscuous ? "--promiscuous" : "--buffer", "");
+    if (o->read && o->write && is_same_file(o->read, o->write))
+        return wrong("--read and --write name one file: %s%s", o->write, "");
     if (o->snaplen > EYE_SNAPLEN_MAX)
         return wrong("--snaplen is at most 262144%s%s", "", "");
     return STATUS_OK;

@@ -50,6 +50,22 @@ static enum tour_mark step_run(const struct tour_recipe *recipe, struct tour_ste
     return mark;
 }
 
+/* Safe for a terminal, and but for that as it is: a command can be copied, backslashes and all. */
+static void print_line(const char *text, size_t size) {
+    fputs("      ", stdout);
+    for (size_t i = 0; i <= size; i++) {
+        char piece[1024];
+        const char *backslash = memchr(text + i, '\\', size - i);
+        size_t n = backslash ? (size_t)(backslash - text) - i : size - i;
+        eye_escape(text + i, n, piece, sizeof piece);
+        fputs(piece, stdout);
+        if (backslash)
+            putchar('\\');
+        i += n;
+    }
+    putchar('\n');
+}
+
 static void print_text(const struct tour_recipe *recipe, enum tour_mark mark, const char *reason,
                        const char *log) {
     char number[16] = "";
@@ -57,10 +73,8 @@ static void print_text(const struct tour_recipe *recipe, enum tour_mark mark, co
         snprintf(number, sizeof number, "%d", recipe->row);
     printf("%2s  %s\n", number, recipe->title);
     while (*log) {
-        char line[1024];
         size_t n = strcspn(log, "\n");
-        eye_escape(log, n, line, sizeof line);
-        printf("      %s\n", line);
+        print_line(log, n);
         log += n + (log[n] == '\n');
     }
     printf("    %s%s%s\n", mark_names[mark], *reason ? ": " : "", reason);

@@ -15,7 +15,9 @@ extern "C" {
 #endif
 
 /* More than any packet has; what capture files may hold of one at most. */
-#define EYE_SNAPLEN_MAX 262144
+#define EYE_SNAPLEN_MAX     262144
+/* A live source that is not immediate gives a packet at the latest so long after it was seen. */
+#define EYE_SOURCE_DELAY_NS INT64_C(100000000)
 
 typedef struct eye_source eye_source;
 

@@ -70,6 +70,7 @@ struct eye_endpoint {
     bool nodelay;         /* nodelay: TCP_NODELAY, tcp(7); tls always has it */
     bool keepalive;       /* keepalive: SO_KEEPALIVE, socket(7) */
     int backlog;          /* backlog=, listen(2); 0: SOMAXCONN */
+    int ttl;              /* udp, ttl=: IP_TTL and its kin, ip(7); 0: the system's */
     int64_t sndbuf_bytes; /* sndbuf=, rcvbuf=: SO_SNDBUF, SO_RCVBUF; 0: the system's */
     int64_t rcvbuf_bytes;
     int64_t timeout_ns;    /* timeout=: to connect and to shake hands; 10 s unless said */
@@ -83,10 +84,9 @@ struct eye_endpoint {
     unsigned mode; /* unix, mode=: the socket file's permissions; 0600 unless said */
     bool mode_said;
     bool broadcast;        /* udp: SO_BROADCAST, socket(7) */
-    struct eye_addr *join; /* udp, join=GROUP: a multicast group to receive; owned, or NULL */
-    int ttl;               /* udp, ttl=: IP_TTL and its kin, ip(7); 0: the system's */
     bool pipes, pty;       /* exec: two pipes or a terminal in the place of a socketpair */
     bool append, create;   /* file: to write to, at its end (O_APPEND), or anew (O_CREAT, O_TRUNC) */
+    struct eye_addr *join; /* udp, join=GROUP: a multicast group to receive; owned, or NULL */
     struct eye_endpoint_tls tls;
     struct eye_kept *kept;   /* the library's: what was made of a tls endpoint's options; owned, or NULL */
     struct eye_share *share; /* see eye_share; NULL unless it is one of several */

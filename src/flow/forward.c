@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "base/list.h"
 #include "flow/flow.h"
@@ -331,10 +332,29 @@ static int forward_start(eye_forward *f, struct eye_err *reterr) {
 
 /* ---- the whole ---- */
 
+/* The file that an endpoint reads or writes; false where it is none. */
+static bool file_of(const struct eye_endpoint *e, enum eye_way way, struct stat *ret_stat) {
+    bool sink = e->append || e->create;
+    int r = e->scheme == EYE_STDIO                              ? fstat(way == EYE_IN ? 0 : 1, ret_stat)
+            : e->scheme == EYE_FILE && sink == (way == EYE_OUT) ? stat(e->path, ret_stat)
+                                                                : -1;
+    return r == 0 && S_ISREG(ret_stat->st_mode);
+}
+
+/* A file that is copied to its own end never ends, and one that is created anew is lost. */
+static bool is_fed_to_itself(const struct eye_endpoint *from, const struct eye_endpoint *to) {
+    struct stat in, out;
+    return file_of(from, EYE_IN, &in) && file_of(to, EYE_OUT, &out) && in.st_dev == out.st_dev &&
+           in.st_ino == out.st_ino;
+}
+
 int eye_forward_new(eye_loop *loop, const struct eye_forward_opts *opts, eye_forward **ret_forward,
                     struct eye_err *reterr) {
     if (opts->from->scheme == EYE_STDIO && opts->to->scheme == EYE_STDIO)
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "standard input and output can be one end only");
+    if (is_fed_to_itself(opts->from, opts->to) || is_fed_to_itself(opts->to, opts->from))
+        return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: the same file is read and written",
+                       opts->to->scheme == EYE_FILE ? opts->to->text : opts->from->text);
     eye_forward *f = calloc(1, sizeof *f);
     if (!f)
         return err_set(reterr, -ENOMEM, EYE_FAIL_OTHER, "%s: %s", opts->from->text, eye_strerror(-ENOMEM));

@@ -308,6 +308,14 @@ static void send_done(eye_op *op, int64_t n) {
         way_next(w);
 }
 
+static void way_trace(struct way *w, struct eye_bytes bytes) {
+    const struct eye_tracer *tracer = w->relay->opts.tracer;
+    if (!tracer || bytes.size == 0)
+        return;
+    tracer->bytes(tracer->user, w->relay->opts.conn, w->side, w->traced, bytes);
+    w->traced += bytes.size;
+}
+
 /* Sends the lent bytes with CR LF for LF. */
 static void way_send_lines(struct way *w) {
     uint8_t *lines = malloc(2 * w->u.lent.size);
@@ -323,22 +331,16 @@ static void way_send_lines(struct way *w) {
         lines[size++] = byte;
         w->was_cr = byte == '\r';
     }
+    way_trace(w, (struct eye_bytes){.data = lines, .size = size});
     eye_send_copy(way_to(w), &w->op, lines, size, send_done);
     free(lines);
 }
 
-static void way_trace(struct way *w) {
-    const struct eye_tracer *tracer = w->relay->opts.tracer;
-    if (!tracer)
-        return;
-    tracer->bytes(tracer->user, w->relay->opts.conn, w->side, w->traced, w->u.lent);
-    w->traced += w->u.lent.size;
-}
-
 static void recv_done(eye_op *op, int64_t n) {
     struct way *w = eye_container_of(op, struct way, op);
-    if (n > 0)
-        way_trace(w);
+    bool lines = w->relay->opts.side[w->side == EYE_TO].crlf;
+    if (n > 0 && !lines)
+        way_trace(w, w->u.lent);
     if (!way_goes_on(w))
         return;
     if (n < 0)
@@ -349,7 +351,7 @@ static void recv_done(eye_op *op, int64_t n) {
         way_lost(w);
     else if (n == 0 && !eye_stream_endless(way_to(w)))
         way_next(w); /* an empty datagram is nothing to a byte stream */
-    else if (n > 0 && w->relay->opts.side[w->side == EYE_TO].crlf)
+    else if (n > 0 && lines)
         way_send_lines(w);
     else
         eye_send_copy(way_to(w), &w->op, w->u.lent.data, w->u.lent.size, send_done);

@@ -233,6 +233,24 @@ static int read_addr(const struct parse *parse, const struct option *option, con
     return 0;
 }
 
+static int read_group(const struct parse *parse, const struct option *option, const struct value *value) {
+    int r = read_addr(parse, option, value);
+    if (r < 0)
+        return r;
+    const struct eye_addr *addr = *(struct eye_addr **)member(parse, option->member);
+    bool group = addr->u.sa.sa_family == AF_INET ? IN_MULTICAST(ntohl(addr->u.in.sin_addr.s_addr))
+                                                 : IN6_IS_ADDR_MULTICAST(&addr->u.in6.sin6_addr);
+    return group ? 0 : bad_value(parse, option, value, "a multicast group (224.0.0.0/4 or ff00::/8)");
+}
+
+/* How a command is joined to us: by a socketpair unless one of the two is said. */
+static int read_join_of_child(const struct parse *parse, const struct option *option,
+                              const struct value *value) {
+    int r = read_flag(parse, option, value);
+    const struct eye_endpoint *e = parse->endpoint;
+    return r == 0 && e->pipes && e->pty ? parse_bad(parse, value->at, "both 'pipes' and 'pty'") : r;
+}
+
 static int read_cidr(const struct parse *parse, const struct option *option, const struct value *value) {
     struct eye_cidr cidr;
     struct eye_err inner;
@@ -284,10 +302,10 @@ static const struct option options[] = {
     {"mode", "MODE", "the socket file's permissions; 0600 unless said", UNIX | TLS, .read = read_mode,
      TO(mode)},
     {"broadcast", NULL, "send to broadcast addresses", UDP, .read = read_flag, TO(broadcast)},
-    {"join", "GROUP", "receive what is sent to this multicast group", UDP, .read = read_addr, TO(join)},
+    {"join", "GROUP", "receive what is sent to this multicast group", UDP, .read = read_group, TO(join)},
     {"ttl", "N", "how many routers a datagram may pass", UDP, .read = read_ttl, TO(ttl)},
-    {"pipes", NULL, "two pipes in the place of a socketpair", EXEC, .read = read_flag, TO(pipes)},
-    {"pty", NULL, "a terminal in the place of a socketpair", EXEC, .read = read_flag, TO(pty)},
+    {"pipes", NULL, "two pipes in the place of a socketpair", EXEC, .read = read_join_of_child, TO(pipes)},
+    {"pty", NULL, "a terminal in the place of a socketpair", EXEC, .read = read_join_of_child, TO(pty)},
     {"append", NULL, "write to the file, at its end", FILES, .read = read_flag, TO(append)},
     {"create", NULL, "write to the file, which is made or emptied first", FILES, .read = read_flag,
      TO(create)},

@@ -58,6 +58,12 @@ static int fd_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **re
 static int fd_listening(eye_loop *loop, const struct eye_endpoint *e, struct eye_err *reterr) {
     if (fcntl(e->fd, F_GETFL) < 0)
         return fd_fail(-errno, e, reterr);
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (getsockopt(e->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM)
+        return err_set(
+            reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+            "%s: an inherited socket of datagrams is no server; name its address, as udp:HOST:PORT", e->text);
     if (!fd_listens(e->fd))
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: the descriptor does not listen", e->text);
     AUTO_FD int own = fcntl(e->fd, F_DUPFD_CLOEXEC, 3);

@@ -14,7 +14,7 @@
 
 #include "wire/filter.h"
 
-enum { TIMEOUT_MS = 100 };
+enum { TIMEOUT_MS = EYE_SOURCE_DELAY_NS / NS_PER_MS };
 
 struct live {
     struct eye_source source;

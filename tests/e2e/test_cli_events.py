@@ -335,6 +335,10 @@ def test_listen_keep_serves_one_after_another(start_sockeye):
 
 # ---- the tour ----
 
+def test_the_tour_shows_commands_as_they_are_typed(run_sockeye):
+    assert b"--send 'Hello {n} at {time}\\n' " in run_sockeye("tour", "14").out
+
+
 def test_the_tour_marks_what_it_ran(run_sockeye):
     result = run_sockeye("tour", "--json", "1", "3", "6", "9")
     rows = [json.loads(line) for line in result.out.splitlines()]

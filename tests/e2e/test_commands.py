@@ -243,6 +243,14 @@ def test_crlf(start_sockeye, command, sent, came):
     assert client.wait_event("closed")["bytes"] == moved
 
 
+def test_a_trace_shows_what_crlf_made(run_sockeye, tmp_path):
+    trace = tmp_path / "trace"
+    result = run_sockeye("connect", "--crlf", f"--trace={trace}", "exec:cat", stdin=b"a\nb\n")
+    assert result.status == 0
+    dumps = [line for line in trace.read_text().splitlines() if line.startswith("0000")]
+    assert len(dumps) == 2 and all("61 0d 0a 62 0d 0a" in line for line in dumps)
+
+
 def test_crlf_across_pieces(start_sockeye):
     client = start_sockeye("connect", "--crlf", "exec:od -An -c")
     client.send(b"a\r")

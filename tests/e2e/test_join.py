@@ -29,6 +29,14 @@ def converse(client, server, late=True):
     assert (server.stdout, client.stdout) == (b"question\n", b"answer\nlate\n" if late else b"answer\n")
 
 
+@pytest.mark.parametrize("option", ["append", "create"])
+def test_a_file_is_not_fed_to_itself(run_sockeye, tmp_path, option):
+    (tmp_path / "f").write_text("kept\n")
+    result = run_sockeye("relay", f"file:{tmp_path}/f", f"file,{option}:{tmp_path}/f")
+    assert result.status == 2 and "the same file" in result.err
+    assert (tmp_path / "f").read_text() == "kept\n"
+
+
 # ---- with real peers ----
 
 @pytest.mark.parametrize("server", TCP_CLIENTS)

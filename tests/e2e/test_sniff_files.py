@@ -298,11 +298,20 @@ def test_fields_that_do_not_exist(sniff, fields, words):
     assert words in result.err
 
 
+def test_a_file_is_not_written_over_while_it_is_read(run_sockeye, tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(pcap(SYN, GET))
+    result = run_sockeye("sniff", "-r", path, "-w", path)
+    assert result.status == 2 and "one file" in result.err
+    assert path.read_bytes() == pcap(SYN, GET)
+
+
 def test_dumps(sniff):
     assert lines_of(sniff(pcap(SYN), "-x"))[1].startswith("\t0x0000:  4500 0028 0007 4000 4006 ")
     assert lines_of(sniff(pcap(SYN), "-xe"))[1].startswith("\t0x0000:  0200 0000 0002 0200 0000 0001 0800 4500")
     assert lines_of(sniff(pcap(GET), "-X"))[3] == "\t0x0020:  5018 0156 fe76 0000 4745 5420 2f20 4854  P..V.v..GET./.HT"
-    assert "GET / HTTP/1.1" in sniff(pcap(GET), "-A").out.decode()
+    text = lines_of(sniff(pcap(GET), "-A"))
+    assert "GET / HTTP/1.1" in "\n".join(text) and all(line.startswith("\t") for line in text[1:])
 
 
 def test_a_packet_larger_than_the_buffer_is_shown_whole(sniff):

@@ -63,6 +63,16 @@ def test_a_request_of_curl_with_every_field(sniff, start, netns, tmp_path):
     assert process.stop(signal.SIGINT) == 128 + signal.SIGINT
 
 
+def test_what_was_seen_before_the_signal_is_written(start_sockeye, netns, tmp_path):
+    """Though the kernel still gathers it."""
+    path = tmp_path / "out.pcap"
+    process = start_sockeye("sniff", "-i", "lo", "-w", path, "icmp", events=False, prefix=netns[0].enter)
+    process.wait_stderr("listening on lo")
+    do(netns[0], "ping", "-c", "2", "-i", "0.002", "127.0.0.1")
+    assert process.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert "4 packets captured, 4 written" in process.stderr
+
+
 def test_arp_between_two_hosts(sniff, netns):
     a, b = netns
     process = sniff("-i", a.interface, "--detail", "arp")

@@ -492,7 +492,7 @@ def test_each_call_fails_in_its_turn(sockeye, needs, tmp_path, scenario, group):
     counts = counts_of(sockeye, tmp_path, scenario)
     found = []
     for call, errors in FAULTS[group].items():
-        for number in numbers(counts.get(call, 0), 8 if scenario in TRANSFERS + DATAGRAMS else NUMBERS_MAX):
+        for number in numbers(counts.get(call, 0), 6 if scenario in TRANSFERS + DATAGRAMS else NUMBERS_MAX):
             for error in errors:
                 code = error if error == "short" else getattr(errno, error)
                 outcome = play(scenario, sockeye, tmp_path, {"EYE_FAULT": f"{call}:{number}:{code}"})
