@@ -67,7 +67,7 @@ struct eye_endpoint {
     int family;           /* family=4|6, else 0 */
     bool v6only;          /* v6only: no IPv4 on an IPv6 socket (IPV6_V6ONLY, ipv6(7)) */
     bool reuseport;       /* reuseport: SO_REUSEPORT, socket(7) */
-    bool nodelay;         /* nodelay: TCP_NODELAY, tcp(7); tls always has it */
+    bool nodelay, nagle;  /* tcp: what is small goes at once (TCP_NODELAY, tcp(7)) unless nagle is said */
     bool keepalive;       /* keepalive: SO_KEEPALIVE, socket(7) */
     int backlog;          /* backlog=, listen(2); 0: SOMAXCONN */
     int ttl;              /* udp, ttl=: IP_TTL and its kin, ip(7); 0: the system's */

@@ -243,6 +243,12 @@ static int read_group(const struct parse *parse, const struct option *option, co
     return group ? 0 : bad_value(parse, option, value, "a multicast group (224.0.0.0/4 or ff00::/8)");
 }
 
+static int read_delay(const struct parse *parse, const struct option *option, const struct value *value) {
+    int r = read_flag(parse, option, value);
+    const struct eye_endpoint *e = parse->endpoint;
+    return r == 0 && e->nodelay && e->nagle ? parse_bad(parse, value->at, "both 'nodelay' and 'nagle'") : r;
+}
+
 /* How a command is joined to us: by a socketpair unless one of the two is said. */
 static int read_join_of_child(const struct parse *parse, const struct option *option,
                               const struct value *value) {
@@ -284,8 +290,10 @@ static const struct option options[] = {
     {"reuseport", NULL, "share the port with other listeners", IP, .read = read_flag, TO(reuseport)},
     {"backlog", "N", "connections that may wait to be accepted", TCP_TLS | UNIX, .read = read_int,
      TO(backlog)},
-    {"nodelay", NULL, "send small pieces at once (no Nagle); TLS always does", TCP_TLS, .read = read_flag,
-     TO(nodelay)},
+    {"nodelay", NULL, "send small pieces at once, as they are unless nagle is said", TCP_TLS,
+     .read = read_delay, TO(nodelay)},
+    {"nagle", NULL, "gather small pieces while one is under way (RFC 896)", TCP, .read = read_delay,
+     TO(nagle)},
     {"keepalive", NULL, "notice peers that vanished", TCP_TLS, .read = read_flag, TO(keepalive)},
     {"sndbuf", "SIZE", "the socket's send buffer", IP | UNIX, .read = read_size, TO(sndbuf_bytes)},
     {"rcvbuf", "SIZE", "the socket's receive buffer", IP | UNIX, .read = read_size, TO(rcvbuf_bytes)},

@@ -12,9 +12,10 @@ static int tcp_socket(const struct eye_endpoint *e, const struct eye_addr *addr,
         {listening && addr->u.sa.sa_family == AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY,
          e->v6only || e->family == 6},
         {e->reuseport, SOL_SOCKET, SO_REUSEPORT, 1},
-        /* TLS sends whole records, and may have a ticket under way: what comes next is not to wait for the
-         * peer's delayed acknowledgement (40 ms). A listener's peers inherit it. */
-        {e->nodelay || e->scheme == EYE_TLS, IPPROTO_TCP, TCP_NODELAY, 1},
+        /* Small pieces wait for nothing: whoever passes on what others wrote does not know whether more
+         * follows, and what comes behind a piece under way would wait for its acknowledgement (RFC 896),
+         * which peers hold back for 40 ms (RFC 1122, 4.2.3.2). A listener's peers inherit it. */
+        {!e->nagle, IPPROTO_TCP, TCP_NODELAY, 1},
         {e->keepalive, SOL_SOCKET, SO_KEEPALIVE, 1},
     };
     return ip_socket(e, addr, listening, SOCK_STREAM, ints, ARRAY_LEN(ints));

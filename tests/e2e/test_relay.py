@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -232,6 +233,36 @@ def test_without_pipes_the_bytes_are_copied(start_sockeye, backend, engine):
             assert receive_all(server) == data
             sender.join()
     assert relay.wait_event("closed")["path"] == ["copy", None]
+
+
+# ---- small pieces ----
+
+def second_piece_s(sender, receiver):
+    """How long a small piece takes behind one that its receiver has and has not acknowledged yet. It does so with
+    the next thing that it says, or after 40 ms (RFC 1122, 4.2.3.2)."""
+    sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    receiver.sendall(b"question")
+    assert receive_exactly(sender, 8) == b"question"
+    receiver.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+    sender.sendall(b"first")
+    assert receive_exactly(receiver, 5) == b"first"
+    begun = time.monotonic()
+    sender.sendall(b"second")
+    assert receive_exactly(receiver, 6) == b"second"
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("option, waits", [("", False), (",nodelay", False), (",nagle", True)])
+def test_small_pieces_wait_for_nothing(start_sockeye, backend, option, waits):
+    """On what is accepted and on what is dialled; unless nagle says otherwise."""
+    listener, text = backend
+    relay = start_sockeye("relay", f"tcp:127.0.0.1:0{option}", f"{text}{option}")
+    with connect(relay.listening()) as client:
+        server, _ = listener.accept()
+        with server:
+            for pair in ((client, server), (server, client)):
+                times = [second_piece_s(*pair) for _ in range(4)]
+                assert max(times) > 0.03 if waits else min(times) < 0.03, times
 
 
 # ---- each way ends by itself ----

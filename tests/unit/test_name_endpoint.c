@@ -74,8 +74,8 @@ static void describe(const struct eye_endpoint *e, char *line, size_t size) {
     add(line, size, "%s%s", e->bare_port ? " bare" : "", e->any_host ? " any" : "");
     if (e->family)
         add(line, size, " family=%d", e->family);
-    add(line, size, "%s%s%s%s", e->v6only ? " v6only" : "", e->reuseport ? " reuseport" : "",
-        e->nodelay ? " nodelay" : "", e->keepalive ? " keepalive" : "");
+    add(line, size, "%s%s%s%s%s", e->v6only ? " v6only" : "", e->reuseport ? " reuseport" : "",
+        e->nodelay ? " nodelay" : "", e->nagle ? " nagle" : "", e->keepalive ? " keepalive" : "");
     if (e->backlog)
         add(line, size, " backlog=%d", e->backlog);
     if (e->sndbuf_bytes || e->rcvbuf_bytes)
@@ -164,6 +164,7 @@ static const struct {
     {"tcp:http", "tcp host= port=http bare any"},
     {"5566,listen", "tcp listen host= port=5566 bare any"},
     {"tcp,nodelay:host:80", "tcp host=host port=80 nodelay"},
+    {"host:80,nagle", "tcp host=host port=80 nagle"},
     {"tcp,nodelay,family=6://host:80,keepalive", "tcp host=host port=80 family=6 nodelay keepalive"},
     {"tcp,bind=127.0.0.1%3A99:host:80", "tcp host=host port=80 bind=127.0.0.1:99"},
     {"h:80,family=4,v6only,reuseport,nodelay,keepalive,backlog=16,max=100",
@@ -362,6 +363,9 @@ static const struct {
     {"h:80,max", 8, "'max' needs a value (max=N)", ""},
     {"h:80,max=", 8, "'max' needs a value (max=N)", ""},
     {"h:80,nodelay,nodelay", 13, "'nodelay' twice", ""},
+    {"h:80,nodelay,nagle", 13, "both 'nodelay' and 'nagle'", ""},
+    {"h:80,nagle,nodelay", 11, "both 'nodelay' and 'nagle'", ""},
+    {"tls:h:80,nagle", 9, "'nagle' is an option of tcp endpoints", ""},
     {"tcp,max=1:h:80,max=2", 15, "'max' twice", ""},
     {"h:80,dial,listen", 10, "both 'dial' and 'listen'", ""},
     {"exec,pty,pipes:cat", 9, "both 'pipes' and 'pty'", ""},
