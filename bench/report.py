@@ -2,12 +2,22 @@
 
 import html
 import json
+import math
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import time
+
+
+def congestion():
+    """tcp(7), tcp_congestion_control"""
+    try:
+        return pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
 
 
 def machine(cpus):
@@ -17,13 +27,14 @@ def machine(cpus):
             model = line.partition(":")[2].strip()
             break
     return {"cpu": model, "cpus": os.cpu_count(), "server_cpu": cpus[0], "load_cpu": cpus[1],
-            "kernel": platform.release(), "libc": " ".join(platform.libc_ver()),
+            "kernel": platform.release(), "libc": " ".join(platform.libc_ver()), "congestion": congestion(),
             "load_average": round(os.getloadavg()[0], 2), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
 
 
 def machine_text(facts):
     return (f"{facts['cpu']}, {facts['cpus']} CPUs (server on {facts['server_cpu']}, load on {facts['load_cpu']}), "
-            f"Linux {facts['kernel']}, {facts['libc']}, load average {facts['load_average']:.2f}, {facts['time']}")
+            f"Linux {facts['kernel']}, {facts['congestion']}, {facts['libc']}, load average "
+            f"{facts['load_average']:.2f}, {facts['time']}")
 
 
 def version(package):
@@ -36,28 +47,60 @@ def version(package):
     return out.stdout.strip() or "unknown"
 
 
+def rounded(value):
+    """To six digits, which is more than any of them is good for."""
+    return value if isinstance(value, int) else float(f"{value:.6g}")
+
+
+def over(samples, name, other):
+    """How many times what another one used: the median of the rounds' ratios, since a round is one moment, and the
+    machine's speed changes from one to the next. None where nothing is there to divide by."""
+    pairs = zip(samples.get(name, ()), samples.get(other, ()))
+    ratios = [mine["figure"] / theirs["figure"] for mine, theirs in pairs if theirs["figure"]]
+    return rounded(statistics.median(ratios)) if ratios else None
+
+
+def over_best(samples, medians, names):
+    """Each one's ratio to the best of some."""
+    known = [name for name in names if name in medians]
+    if not known:
+        return {}
+    best = min(known, key=medians.get)
+    ratios = {name: over(samples, name, best) for name in medians}
+    return {name: ratio for name, ratio in ratios.items() if ratio is not None}
+
+
 def summary(row, rivals, samples, left_out, twin, facts):
     """What was measured of a row. `twin` ends the name of what was measured a second time."""
-    medians = {rival.name: statistics.median(sample["figure"] for sample in samples[rival.name]) for rival in rivals}
+    medians = {rival.name: rounded(statistics.median(sample["figure"] for sample in samples[rival.name]))
+               for rival in rivals}
     spread = None
     for name in [name for name in medians if name.endswith(twin)]:
-        pair = medians.pop(name), medians.get(name.removesuffix(twin))
-        spread = max(pair) / min(pair) - 1 if pair[1] else None
-    goal = row.goal.limit(medians)
+        del medians[name]
+        ratio = over(samples, name, name.removesuffix(twin))
+        spread = rounded(max(ratio, 1 / ratio) - 1) if ratio else None
     ours = [rival.name for rival in rivals if rival.ours and rival.name in medians]
+    bare = [rival.name for rival in rivals if rival.bare]
+    limit = row.goal.limit(medians)
+    x_bare = over_best(samples, medians, bare)
+    x_goal = over_best(samples, medians, row.goal.over) if row.goal.over else medians
+    x_goal = {name: rounded(ratio / row.goal.factor) for name, ratio in x_goal.items()}
     return {
         "v": 1, "name": row.name, "title": row.title, "unit": row.unit, "machine": facts,
-        "medians": medians, "ours": ours, "bare": [rival.name for rival in rivals if rival.bare],
-        "goal": {"text": f"at most {row.goal.text()}", "limit": goal,
-                 "reached": goal is not None and any(medians[name] <= goal for name in ours)},
+        "medians": medians, "x_bare": x_bare, "x_goal": x_goal, "ours": ours, "bare": bare,
+        "goal": {"text": f"at most {row.goal.text()}", "limit": limit and rounded(limit),
+                 "reached": any(x_goal.get(name, math.inf) <= 1 for name in ours)},
         "same_twice": spread, "left_out": left_out,
         "versions": {rival.package: version(rival.package) for rival in rivals if rival.package},
-        "samples": {rival.name: samples[rival.name] for rival in rivals},
+        "samples": {rival.name: [{key: rounded(value) for key, value in sample.items()} for sample in
+                                 samples[rival.name]] for rival in rivals},
     }
 
 
 def to_json(told):
-    return json.dumps(told, indent=1) + "\n"
+    """Indented, each sample on a line of its own."""
+    text = json.dumps(told, indent=1)
+    return re.sub(r"\{[^{}]*\}", lambda inner: re.sub(r"\n\s*", " ", inner[0]), text) + "\n"
 
 
 # ---- the table ----
@@ -65,18 +108,12 @@ def to_json(told):
 COLUMNS = ("median", "least", "most", "x bare", "x goal", "per s", "p50 us", "p99 us", "busy", "load", "dropped")
 
 
-def ratio(median, over):
-    return f"{median / over:.3f}" if over else ""
-
-
 def cells(told):
     """For each rival, the smallest first: its name and the texts of COLUMNS."""
-    known = [told["medians"][name] for name in told["bare"] if name in told["medians"]]
-    limit = min(known) if known else None
     for name, median in sorted(told["medians"].items(), key=lambda pair: pair[1]):
         figures = [sample["figure"] for sample in told["samples"][name]]
         row = [f"{figure:.4g}" for figure in (median, min(figures), max(figures))]
-        row += [ratio(median, limit), ratio(median, told["goal"]["limit"])]
+        row += [f"{told[key][name]:.3f}" if name in told[key] else "" for key in ("x_bare", "x_goal")]
         for key, form in (("per_s", ".0f"), ("p50_us", ".1f"), ("p99_us", ".1f"), ("busy", ".2f"),
                           ("load_busy", ".2f"), ("dropped", ".2%")):
             seen = [sample[key] for sample in told["samples"][name] if key in sample]
@@ -85,12 +122,17 @@ def cells(told):
         yield name, row
 
 
+def verdict(told):
+    """The best of ours, and whether that is good enough."""
+    known = [(told["x_goal"][name], name) for name in told["ours"] if name in told["x_goal"]]
+    if not known:
+        return "", "was not measured"
+    ratio, name = min(known)
+    return name, f"{'reached' if ratio <= 1 else 'missed'}, at {ratio:.3f} of it"
+
+
 def remarks(told):
-    goal = told["goal"]
-    if goal["limit"] is None:
-        yield f"goal: {goal['text']}, which was not measured"
-    else:
-        yield f"goal: {goal['text']} = {goal['limit']:.4g}: {'reached' if goal['reached'] else 'missed'}"
+    yield f"goal: {told['goal']['text']}: {verdict(told)[1]}"
     if told["same_twice"] is not None:
         yield f"the same twice: {told['same_twice']:.1%} apart"
     if told["versions"]:
@@ -113,11 +155,11 @@ def page(all_told):
     yield "Written by `bench/run --save`; how, and what the columns are, says [bench/README.md](../README.md).\n"
     yield "| row | what | ours | goal | |\n|---|---|---|---|---|"
     for told in all_told:
-        best = min((told["medians"][name], name) for name in told["ours"]) if told["ours"] else (0, "")
-        goal = told["goal"]
-        limit = "" if goal["limit"] is None else f"{goal['limit']:.4g}"
-        yield (f"| [{told['name']}](#{told['name']}) | {told['title']}; {told['unit']} | {best[0]:.4g} ({best[1]}) | "
-               f"{limit} ({goal['text']}) | {'reached' if goal['reached'] else 'missed'} |")
+        best, said = verdict(told)
+        figure = f"{told['medians'][best]:.4g} ({best})" if best else ""
+        anchor = told["name"].replace(".", "")  # as GitHub and GitLab make them of headings
+        yield (f"| [{told['name']}](#{anchor}) | {told['title']}; {told['unit']} | {figure} | "
+               f"{told['goal']['text']} | {said} |")
     for told in all_told:
         yield f"\n## {told['name']}\n\n![{told['title']}]({told['name']}.svg)\n"
         yield f"| {told['unit']} | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}"
@@ -146,6 +188,9 @@ def picture(told):
     yield f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>'
     yield f'<text x="16" y="24" font-size="16" font-weight="bold" fill="#1f2430">{title}</text>'
     yield f'<text x="16" y="44" fill="#5a6272">{html.escape(told["unit"])}; less is better</text>'
+    for x, kind, words in ((460, "ours", "sockeye"), (546, "bare", "system calls alone"), (688, "peer", "others")):
+        yield (f'<rect x="{x}" y="34" width="11" height="11" rx="2" fill="{COLOUR[kind]}"/>'
+               f'<text x="{x + 17}" y="44" font-size="12" fill="#5a6272">{words}</text>')
     for number, (name, median) in enumerate(order):
         y = TOP + number * LINE
         kind = "ours" if name in told["ours"] else "bare" if name in told["bare"] else "peer"

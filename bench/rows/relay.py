@@ -4,7 +4,7 @@ from table import Goal, Rival, Row, Serve, bare, sockeye
 
 HAPROXY = """
 global
-    maxconn 9500
+    maxconn 9650
     maxpipes 100
     nbthread 1
 defaults

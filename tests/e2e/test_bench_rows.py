@@ -51,27 +51,28 @@ def test_how_long_it_takes(bench, tmp_path):
 
 
 def test_what_is_reported(bench, tmp_path):
-    """Medians, ratios, the goal and the spread, from samples that were made up."""
+    """Medians, ratios, the goal and the spread, from samples that were made up: a machine that becomes slower."""
     row = bench.table.Row("name", "a <title>", "CPU s", None, [], bench.table.Goal(2, ("bare",)))
     rivals = [bench.table.sockeye("ours"), bench.table.sockeye("ours again"), bench.table.bare("bare", "x"),
               bench.table.Rival("slow", ["slow"])]
-    figures = {"ours": [3, 1, 2], "ours again": [2, 3, 2.2], "bare": [1, 1.1, 0.9], "slow": [9, 8, 7]}
+    figures = {"ours": [2, 4, 8], "ours again": [2.2, 4.4, 8.8], "bare": [1, 3, 5], "slow": [9, 24, 35]}
     samples = {name: [{"figure": figure} for figure in found] for name, found in figures.items()}
     told = bench.report.summary(row, rivals, samples, {"gone": "not installed"}, bench.TWIN,
                                 bench.report.machine((0, 1)))
-    assert told["medians"] == {"ours": 2, "bare": 1, "slow": 8}
+    assert told["medians"] == {"ours": 4, "bare": 3, "slow": 24}
+    assert told["x_bare"] == {"ours": 1.6, "bare": 1, "slow": 8}  # the rounds' ratios, not the medians'
     assert told["same_twice"] == pytest.approx(0.1)
-    assert told["goal"]["limit"] == 2 and told["goal"]["reached"]
+    assert told["goal"]["limit"] == 6 and told["goal"]["reached"]
     bench.report.save(tmp_path, told, ["other", "name"])
     assert json.loads((tmp_path / "name.json").read_text(encoding="utf-8")) == told
     picture = xml.etree.ElementTree.parse(tmp_path / "name.svg")
     texts = ["".join(text.itertext()) for text in picture.iter("{http://www.w3.org/2000/svg}text")]
     assert "a <title>" in texts and {"ours", "bare", "slow"} <= set(texts) and "ours again" not in texts
     page = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "| slow | 8 | 7 | 9 | 8.000 | 4.000 |" in page and "left out: gone: not installed" in page
-    assert "= 2: reached" in bench.report.text(told) and "10.0% apart" in bench.report.text(told)
+    assert "| slow | 24 | 9 | 35 | 8.000 | 4.000 |" in page and "left out: gone: not installed" in page
+    assert "reached, at 0.800 of it" in bench.report.text(told) and "10.0% apart" in bench.report.text(told)
     missed = bench.report.summary(row, rivals, samples | {"ours": [{"figure": 2.1}]}, {}, bench.TWIN, {})
-    assert not missed["goal"]["reached"]
+    assert not missed["goal"]["reached"] and missed["x_goal"]["ours"] == 1.05
 
 
 def test_a_row_is_measured(tmp_path):
