@@ -268,8 +268,7 @@ static void in_submitted(struct tls_stream *t) {
     if (t->in_turn || eye_op_pending(&t->recv_op) || eye_op_pending(&t->said_op) ||
         eye_op_pending(&t->turn_op))
         return;
-    if (t->shaken && !t->failed && !t->ended && t->io.in_size == 0 && !t->io.in_end &&
-        !tls_library->pending(t->session)) {
+    if (!t->failed && !t->ended && t->io.in_size == 0 && !t->io.in_end && !tls_library->pending(t->session)) {
         in_receive(t);
         return;
     }

@@ -215,7 +215,8 @@ static int finish(struct tls_session *session, struct tls_io *io) {
 }
 
 static bool pending(const struct tls_session *session) {
-    return session->has_last || SSL_has_pending(session->ssl);
+    bool first = !session->context->server && SSL_in_before(session->ssl);
+    return first || session->has_last || SSL_has_pending(session->ssl);
 }
 
 static void info(const struct tls_session *session, struct eye_tls_info *ret_info) {

@@ -247,8 +247,9 @@ static int context_fill(struct tls_context *context, const struct eye_endpoint *
                         struct eye_err *reterr) {
     SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                           SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    /* What is sent of a chain is what cert= holds: else each handshake would look for more of it in ca=. */
     SSL_CTX_set_mode(context->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                       SSL_MODE_RELEASE_BUFFERS);
+                                       SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_read_ahead(context->ssl, 1);
     SSL_CTX_set_security_level(context->ssl, SECURITY_LEVEL);
     int r = versions_set(context, endpoint, reterr);

@@ -54,7 +54,8 @@ struct tls_library {
     int64_t (*write)(struct tls_session *session, struct tls_io *io, const void *buf, size_t size);
     /* Says our end. */
     int (*finish)(struct tls_session *session, struct tls_io *io);
-    /* Whether bytes are held that read would look at before more come. */
+    /* Whether there is something to do before more bytes come: with those that are held, or a client's first
+     * word. */
     bool (*pending)(const struct tls_session *session);
     void (*info)(const struct tls_session *session, struct eye_tls_info *ret_info);
     /* Why the handshake failed: text, cause, kind and code. */
