@@ -156,6 +156,14 @@ def test_a_client_with_a_weak_key(start_sockeye, certs, engine):
 
 # ---- pins, and what stands in for what ----
 
+def test_the_systems_trust_store(run_sockeye, certs, openssl_servers):
+    """SSL_CERT_FILE says where that is (openssl-env(7))."""
+    text = f"tls:127.0.0.1:{openssl_servers('good')}"
+    assert run_sockeye("connect", text).status == 6
+    result = run_sockeye("connect", text, env={"SSL_CERT_FILE": str(certs.ca)})
+    assert (result.status, result.out) == (0, b"hello\n"), result
+
+
 def test_a_pin_stands_in_for_chain_and_name(run_sockeye, certs, openssl_servers):
     for name in ("self_signed", "expired"):
         leaf = getattr(certs, name)
@@ -288,9 +296,10 @@ def test_keys_are_logged_where_it_is_asked_for(start_sockeye, certs, tmp_path, m
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_relay_resumes(start_sockeye, certs, engine):
+@pytest.mark.parametrize("options", ["", ",tls-max=1.2"])
+def test_a_relay_resumes(start_sockeye, certs, engine, options):
     """The relay's own connections to the server resume, one after another."""
-    server = start_sockeye("echo", "--engine", engine, f"tls:127.0.0.1:0,cert={certs.good}")
+    server = start_sockeye("echo", "--engine", engine, f"tls:127.0.0.1:0,cert={certs.good}{options}")
     relay = start_sockeye("relay", "--engine", engine, "127.0.0.1:0",
                           f"tls:localhost:{port(server)},family=4,ca={certs.ca}")
     for _ in range(3):
@@ -299,7 +308,8 @@ def test_a_relay_resumes(start_sockeye, certs, engine):
             sock.shutdown(socket.SHUT_WR)
             assert receive_all(sock) == b"hello"
     told = relay.wait_events(3, "tls")
-    assert [event["resumed"] for event in told] == [False, True, True]
+    for events in (told, server.wait_events(3, "tls")):
+        assert [event["resumed"] for event in events] == [False, True, True]
     assert all(event["verified"] for event in told)
 
 

@@ -102,8 +102,9 @@ def test_curl(start_sockeye, peers, http_server, certs, version, tmp_path):
     assert relay.wait_event("tls")["alpn"] == "http/1.1"
 
 
-def test_stunnel_as_the_client(start, start_sockeye, echo, certs, tmp_path):
-    server = echo()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_stunnel_as_the_client(start, echo, certs, version, tmp_path):
+    server = echo(only(version))
     config = tmp_path / "stunnel.conf"
     config.write_text(f"foreground = yes\npid =\n[a]\nclient = yes\naccept = 127.0.0.1:0\n"
                       f"connect = 127.0.0.1:{server.listening().port}\nCAfile = {certs.ca}\nverifyChain = yes\n"
@@ -115,6 +116,7 @@ def test_stunnel_as_the_client(start, start_sockeye, echo, certs, tmp_path):
         sock.shutdown(socket.SHUT_WR)
         assert receive_all(sock) == b"hello"
     assert server.wait_event("closed")["reason"] == "end"
+    assert server.wait_event("tls")["version"] == f"TLSv{version}"
 
 
 # ---- their servers ----
@@ -146,14 +148,15 @@ def test_their_servers(start, start_sockeye, certs, name, version, tmp_path):
     assert client.wait_event("tls")["version"] == f"TLSv{version}"
 
 
-def test_stunnel_as_the_server(start, start_sockeye, run_sockeye, certs, tmp_path):
+@pytest.mark.parametrize("version", VERSIONS)
+def test_stunnel_as_the_server(start, start_sockeye, run_sockeye, certs, version, tmp_path):
     echo = start_sockeye("echo", "127.0.0.1:0")
     config = tmp_path / "stunnel.conf"
     config.write_text(f"foreground = yes\npid =\n[a]\naccept = 127.0.0.1:0\nconnect = {echo.listening().text}\n"
                       f"cert = {certs.good}\nCAfile = {certs.ca}\nverifyChain = yes\n")
     stunnel = start(tool("stunnel4"), config)
     port = eventually(lambda: tcp_ports(stunnel.pid), "stunnel listens")[0]
-    text = f"tls:localhost:{port},family=4,ca={certs.ca}"
+    text = f"tls:localhost:{port},family=4,ca={certs.ca}{only(version)}"
     result = run_sockeye("connect", f"{text},cert={certs.client}", stdin=b"hello\n")
     assert (result.status, result.out) == (0, b"hello\n"), result
     assert run_sockeye("connect", text).status in (5, 7)  # it wants a certificate
@@ -257,7 +260,8 @@ def test_what_is_no_handshake(echo, run_sockeye, certs, engine):
     address = server.listening()
     plain = [(b"GET / HTTP/1.0\r\n\r\n", "no TLS"), (b"hello, is this an echo?\n", "no TLS"),
              (hello()[:40], "ended in the middle of its handshake"), (b"", "ended in the middle of its handshake"),
-             (struct.pack("!BHH", 22, 0x0301, 16385 + 256) + bytes(17000), "")]
+             (struct.pack("!BHH", 22, 0x0301, 16384 + 1) + b"\1\0\0\0" * 4097, "data length too long"),
+             (struct.pack("!BHH", 22, 0x0301, 16384 + 257) + bytes(17000), "data length too long")]
     for number, (data, words) in enumerate(plain, 1):
         with connect(address) as sock:
             with contextlib.suppress(OSError):  # it may have turned us away by now
@@ -379,6 +383,20 @@ def test_a_silent_one_holds_nobody_up(start_sockeye, certs, engine):
         assert all("no TLS handshake within 0.4 s" in event["error"] for event in closed)
         for sock in (silent, half):
             assert sock.recv(1) == b""
+
+
+def test_a_silent_server(run_sockeye, certs, engine):
+    """It takes the connection and says nothing, or half a word."""
+    for said in (b"", b"\x16\x03\x03\x00\x50\x02"):
+        with listen_tcp() as listener:
+            text = f"tls:localhost:{listener.getsockname()[1]},family=4,ca={certs.ca},timeout=300ms"
+            held = []
+            thread = threading.Thread(target=lambda: held.append(listener.accept()[0]) or held[0].sendall(said))
+            thread.start()
+            result = run_sockeye("connect", "--engine", engine, text)
+            thread.join()
+            held[0].close()
+        assert (result.status, result.out) == (124, b"") and "no TLS handshake within 0.3 s" in result.err, result
 
 
 def test_many_at_once(start_sockeye, certs, engine):
