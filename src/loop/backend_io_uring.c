@@ -106,8 +106,8 @@ static int ring_open(eye_loop *loop) {
         return r;
     }
     loop->backend_state = state;
-    if (pool_open(&state->pool[LARGE], &state->ring, LARGE, 32, LARGE_BYTES) >= 0 &&
-        pool_open(&state->pool[SMALL], &state->ring, SMALL, 512, SMALL_BYTES) >= 0)
+    if (pool_open(&state->pool[LARGE], &state->ring, LARGE, 32, LARGE_BYTES, false) >= 0 &&
+        pool_open(&state->pool[SMALL], &state->ring, SMALL, 512, SMALL_BYTES, true) >= 0)
         loop->ahead =
             1U << RING_RECV | 1U << RING_ACCEPT; /* kernels with the former (5.19) have the latter */
     loop->ahead |= 1U << RING_SEND;

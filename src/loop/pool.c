@@ -32,11 +32,21 @@ static void *map_twice(size_t bytes) {
     return NULL;
 }
 
+/* In huge pages where there are some: to copy into 4 MiB of small ones costs a tenth more of a stream's whole
+ * way through, where a virtual machine's page tables are two deep. */
+static void *map_once(size_t bytes) {
+    void *at = map(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    if (at == MAP_FAILED)
+        return NULL;
+    madvise(at, bytes, MADV_HUGEPAGE);
+    return at;
+}
+
 static int pool_map(struct pool *pool) {
     void *ring = map(NULL, ring_bytes(pool), PROT_READ | PROT_WRITE, MAP_PRIVATE);
     if (ring == MAP_FAILED)
         return -errno;
-    pool->memory = map_twice(pool_bytes(pool));
+    pool->memory = pool->joins ? map_twice(pool_bytes(pool)) : map_once(pool_bytes(pool));
     if (!pool->memory) {
         munmap(ring, ring_bytes(pool));
         return -ENOMEM;
@@ -46,7 +56,8 @@ static int pool_map(struct pool *pool) {
 }
 
 int pool_open(struct pool *pool, struct io_uring *ring, unsigned short group, uint32_t entries,
-              uint32_t entry_bytes) {
+              uint32_t entry_bytes, bool joins) {
+    pool->joins = joins;
     pool->entries = entries;
     pool->entry_bytes = entry_bytes;
     int r = pool_map(pool);
@@ -70,7 +81,7 @@ void pool_close(struct pool *pool) {
     if (!pool->ring)
         return;
     munmap(pool->ring, ring_bytes(pool));
-    munmap(pool->memory, 2 * pool_bytes(pool));
+    munmap(pool->memory, (pool->joins ? 2 : 1) * pool_bytes(pool));
     pool->ring = NULL;
 }
 
@@ -87,7 +98,8 @@ struct piece *pool_take(struct pool *pool, uint32_t entry, size_t size) {
 
 bool pool_follows(const struct pool *pool, const struct piece *first, const struct piece *then) {
     const uint8_t *end = first->data + first->size;
-    return pool_has(pool, first) && (end == then->data || end == then->data + pool_bytes(pool));
+    return pool->joins && pool_has(pool, first) &&
+           (end == then->data || end == then->data + pool_bytes(pool));
 }
 
 void piece_drop(struct pool *pool, struct piece *piece) {

@@ -4,7 +4,9 @@
  * Entry i of the ring is always the same piece of one block of memory, and entries go back to the kernel in
  * the order in which it took them. So what several receives fill lies in one piece and is sent on in one
  * call. That holds where the ring wraps, too: the block is mapped twice, the one behind the other. In two
- * calls the second would wait for the peer's delayed acknowledgement (RFC 1122, 4.2.3.4), which is 40 ms. */
+ * calls the second might wait for the peer's delayed acknowledgement (RFC 1122, 4.2.3.4), which is 40 ms.
+ * Where one receive fills an entry with all that it brings, there is nothing to join, and the memory is
+ * mapped once. */
 #ifndef SOCKEYE_POOL_H
 #define SOCKEYE_POOL_H
 
@@ -28,6 +30,7 @@ struct pool {
     uint8_t *memory;
     uint32_t entries, entry_bytes;
     uint32_t back; /* the entry that goes back next */
+    bool joins;
     bool given[POOL_ENTRIES_MAX];
     struct piece pieces[POOL_ENTRIES_MAX]; /* by first entry */
 };
@@ -37,9 +40,9 @@ static inline size_t pool_bytes(const struct pool *pool) {
 }
 
 /* Registers a pool as a buffer group of that number: 0 or -errno. Both sizes are powers of two, and their
- * product a whole number of pages. */
+ * product a whole number of pages. joins: pieces that follow each other are to be one. */
 int pool_open(struct pool *pool, struct io_uring *ring, unsigned short group, uint32_t entries,
-              uint32_t entry_bytes);
+              uint32_t entry_bytes, bool joins);
 void pool_close(struct pool *pool);
 
 /* The piece for size bytes from that entry on, with one user. */

@@ -93,7 +93,7 @@ static int accepts(struct trial *t) {
 /* Receives what fills two entries, by one request. */
 static int receives_again(struct trial *t) {
     static const uint8_t bytes[2 * ENTRY_BYTES];
-    int r = pool_open(&t->pool, &t->ring, 0, ENTRIES, ENTRY_BYTES);
+    int r = pool_open(&t->pool, &t->ring, 0, ENTRIES, ENTRY_BYTES, true);
     if (r < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, t->fd) < 0)
@@ -110,7 +110,7 @@ static int receives_again(struct trial *t) {
 }
 
 static int has_pool(struct trial *t) {
-    return pool_open(&t->pool, &t->ring, 0, ENTRIES, ENTRY_BYTES);
+    return pool_open(&t->pool, &t->ring, 0, ENTRIES, ENTRY_BYTES, true);
 }
 
 static int try_with(int (*use)(struct trial *t)) {
