@@ -18,12 +18,18 @@
 #define PART_SUFFIX    ".sockeye-part"
 #define OPEN_TRIES_MAX 16
 
-static int fail(struct eye_err *reterr, int code, const char *name) {
-    const char *why = code == -EEXIST  ? "there already, and --overwrite was not said"
-                      : code == -EBUSY ? "another receiver is writing it"
-                      : code == -ELOOP ? "a symbolic link on the way"
-                                       : eye_strerror(code);
-    return err_set(reterr, code, EYE_FAIL_OTHER, "%s: %s", name, why);
+static int fail(char why[LANDING_WHY_BYTES], int code) {
+    const char *text = code == -EEXIST  ? "there already, and --overwrite was not said"
+                       : code == -EBUSY ? "another receiver is writing it"
+                       : code == -ELOOP ? "a symbolic link on the way"
+                                        : eye_strerror(code);
+    snprintf(why, LANDING_WHY_BYTES, "%s", text);
+    return code;
+}
+
+static int refuse(char why[LANDING_WHY_BYTES], const char *fault) {
+    snprintf(why, LANDING_WHY_BYTES, "refused as a name: %s", fault);
+    return -EINVAL;
 }
 
 static bool is_part(const char *name) {
@@ -32,22 +38,17 @@ static bool is_part(const char *name) {
 }
 
 /* The folder of a name, and its last part. */
-static int open_folder(int root_fd, const char *name, const char **ret_last, struct eye_err *reterr) {
+static int open_folder(int root_fd, const char *name, const char **ret_last, char why[LANDING_WHY_BYTES]) {
     const char *fault = beneath_fault(name, strlen(name));
-    if (fault) {
-        err_set(reterr, -EINVAL, EYE_FAIL_OTHER, "a name is refused, %s: '%s'", fault, name);
-        return -EINVAL;
-    }
+    if (fault)
+        return refuse(why, fault);
     int fd = beneath_open(root_fd, name, ret_last);
-    if (fd < 0) {
-        fail(reterr, fd, name);
-        return fd;
-    }
+    if (fd < 0)
+        return fail(why, fd);
     if (!is_part(*ret_last))
         return fd;
     close(fd);
-    err_set(reterr, -EINVAL, EYE_FAIL_OTHER, "a name is refused, a part's: '%s'", name);
-    return -EINVAL;
+    return refuse(why, "that of a part");
 }
 
 static void name_part(struct landing *landing, const char *name) {
@@ -98,10 +99,10 @@ static int check_target(const struct landing *landing) {
 }
 
 int landing_open(int root_fd, const char *name, bool overwrite, bool keep, struct landing *ret_landing,
-                 struct eye_err *reterr) {
+                 char why[LANDING_WHY_BYTES]) {
     struct landing landing = {.fd = -1, .overwrite = overwrite};
     const char *last;
-    landing.folder_fd = open_folder(root_fd, name, &last, reterr);
+    landing.folder_fd = open_folder(root_fd, name, &last, why);
     if (landing.folder_fd < 0)
         return landing.folder_fd;
     name_part(&landing, last);
@@ -121,12 +122,11 @@ int landing_open(int root_fd, const char *name, bool overwrite, bool keep, struc
             unlinkat(landing.folder_fd, landing.part, 0);
     }
     if (r < 0) {
-        fail(reterr, r, name);
         close(landing.folder_fd);
         if (landing.fd >= 0)
             close(landing.fd);
         free(landing.name);
-        return r;
+        return fail(why, r);
     }
     *ret_landing = landing;
     return 0;
@@ -191,30 +191,30 @@ void landing_done(struct landing *landing, bool keep) {
     *landing = (struct landing){.fd = -1, .folder_fd = -1};
 }
 
-int landing_folder(int root_fd, const char *name, unsigned mode, struct eye_err *reterr) {
+int landing_folder(int root_fd, const char *name, unsigned mode, char why[LANDING_WHY_BYTES]) {
     const char *last;
     struct stat st;
-    AUTO_FD int fd = open_folder(root_fd, name, &last, reterr);
+    AUTO_FD int fd = open_folder(root_fd, name, &last, why);
     if (fd < 0)
         return fd;
     if (mkdirat(fd, last, (mode & 0777) | S_IRWXU) == 0)
         return 1;
     if (errno != EEXIST)
-        return fail(reterr, -errno, name);
+        return fail(why, -errno);
     if (fstatat(fd, last, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return fail(reterr, -errno, name);
-    return S_ISDIR(st.st_mode) ? 0 : fail(reterr, -ENOTDIR, name);
+        return fail(why, -errno);
+    return S_ISDIR(st.st_mode) ? 0 : fail(why, -ENOTDIR);
 }
 
 int landing_folder_end(int root_fd, const char *name, unsigned mode, const struct timespec *mtime,
-                       struct eye_err *reterr) {
+                       char why[LANDING_WHY_BYTES]) {
     const struct timespec times[] = {{.tv_nsec = UTIME_OMIT}, *mtime};
     const char *last;
-    AUTO_FD int fd = open_folder(root_fd, name, &last, reterr);
+    AUTO_FD int fd = open_folder(root_fd, name, &last, why);
     if (fd < 0)
         return fd;
     AUTO_FD int own = openat(fd, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (own < 0 || fchmod(own, mode & 0777) < 0 || futimens(own, times) < 0)
-        return fail(reterr, -errno, name);
+        return fail(why, -errno);
     return 0;
 }

@@ -9,9 +9,11 @@
 #define SOCKEYE_LANDING_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
-#include <sockeye/err.h>
+#define LANDING_WHY_BYTES 96
 
 struct landing {
     int folder_fd, fd; /* owned */
@@ -24,9 +26,10 @@ struct landing {
 
 /* Opens the place of a file, name relative to root_fd. Where keep is not set, what a part holds is thrown
  * away. Errors: -EINVAL for a name that is refused; -EEXIST for one that is there already, unless overwrite
- * and a regular file; -EBUSY for one that another is receiving; -ELOOP; as openat(2). */
+ * and a regular file; -EBUSY for one that another is receiving; -ELOOP; as openat(2). why is then the reason,
+ * without the name and nothing of it in it: it goes to the other side as it is. */
 int landing_open(int root_fd, const char *name, bool overwrite, bool keep, struct landing *ret_landing,
-                 struct eye_err *reterr);
+                 char why[LANDING_WHY_BYTES]);
 
 /* Goes on from offset, which is at most held_bytes. */
 int landing_seek(struct landing *landing, int64_t offset);
@@ -44,8 +47,8 @@ void landing_done(struct landing *landing, bool keep);
  * that those of a transfer that is cut can be looked into; finished when all in it is. Returns 1 where it was
  * made: only that one is to be finished, or a sender could open up folders that were there before. Errors: as
  * above; -ENOTDIR for a name that is something else. */
-int landing_folder(int root_fd, const char *name, unsigned mode, struct eye_err *reterr);
+int landing_folder(int root_fd, const char *name, unsigned mode, char why[LANDING_WHY_BYTES]);
 int landing_folder_end(int root_fd, const char *name, unsigned mode, const struct timespec *mtime,
-                       struct eye_err *reterr);
+                       char why[LANDING_WHY_BYTES]);
 
 #endif

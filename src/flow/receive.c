@@ -27,7 +27,9 @@
 struct item {
     enum { ITEM_ANSWER, ITEM_FILE, ITEM_FOLDER_END } kind;
     char *name;
-    struct eye_err err; /* err.code 0: taken */
+    int code; /* 0: taken; else what failed, and why, without the name */
+    enum eye_fail fail;
+    char why[FRAME_TEXT_MAX];
     struct landing landing;
     unsigned mode;
     struct timespec mtime;
@@ -76,20 +78,28 @@ static bool protocol_error(struct receiver *r, const char *what) {
 
 /* ---- answers ---- */
 
+static void item_fail(struct item *item, int code, enum eye_fail fail, const char *why) {
+    item->code = code;
+    item->fail = fail;
+    snprintf(item->why, sizeof item->why, "%s", why);
+}
+
 static void item_answer(struct receiver *r, struct item *item) {
-    const struct eye_err *err = item->err.code ? &item->err : NULL;
-    if (err)
-        transfer_text(&r->t, FRAME_REFUSED, err->fail, err->text);
-    else
+    struct eye_err err;
+    if (item->code) {
+        err_set(&err, item->code, item->fail, "%.160s: %s", item->name, item->why);
+        transfer_text(&r->t, FRAME_REFUSED, item->fail, item->why);
+    } else {
         transfer_frame(&r->t, FRAME_TAKEN, 0);
-    if (err || item->kind != ITEM_FOLDER_END)
+    }
+    if (item->code || item->kind != ITEM_FOLDER_END)
         transfer_told(&r->t, &(struct eye_transfer_file){.name = item->name,
                                                          .bytes = item->bytes,
                                                          .resumed_bytes = item->resumed_bytes,
                                                          .digest = item->digest,
                                                          .has_digest = r->digests && !item->folder,
                                                          .folder = item->folder,
-                                                         .err = err});
+                                                         .err = item->code ? &err : NULL});
     free(item->name);
 }
 
@@ -125,14 +135,14 @@ static int64_t place_all(void *user) {
     for (size_t i = 0; i < r->queued; i++) {
         struct item *item = &r->queue[i];
         if (item->kind == ITEM_FOLDER_END)
-            landing_folder_end(r->root_fd, item->name, item->mode, &item->mtime, &item->err);
+            item->code = landing_folder_end(r->root_fd, item->name, item->mode, &item->mtime, item->why);
         if (item->kind != ITEM_FILE)
             continue;
         int s = synced < 0 ? synced : landing_place(&item->landing, item->mode, &item->mtime);
         landing_done(&item->landing, false);
         if (s < 0)
-            err_set(&item->err, s, EYE_FAIL_OTHER, "%s: %s", item->name,
-                    s == -EEXIST ? "there already, and --overwrite was not said" : eye_strerror(s));
+            item_fail(item, s, EYE_FAIL_OTHER,
+                      s == -EEXIST ? "there already, and --overwrite was not said" : eye_strerror(s));
     }
     return 0;
 }
@@ -164,13 +174,13 @@ static void close_present(struct receiver *r) {
     r->present = false;
 }
 
-/* The file is over, with r->file.err telling how. */
+/* The file is over, with r->file.code telling how. */
 static void file_over(struct receiver *r) {
     bool small = !WAITS_FOR_GO(r->file.bytes);
     enqueue(r, &r->file);
     close_present(r);
     r->open = r->skipping;
-    if (!small || r->file.err.code || r->queued == WINDOW_MAX)
+    if (!small || r->file.code || r->queued == WINDOW_MAX)
         flush(r);
 }
 
@@ -184,7 +194,7 @@ static void refuse(struct receiver *r) {
 }
 
 static void refuse_for(struct receiver *r, int code, enum eye_fail fail, const char *why) {
-    err_set(&r->file.err, code, fail, "%s: %s", r->file.name, why);
+    item_fail(&r->file, code, fail, why);
     refuse(r);
 }
 
@@ -237,18 +247,18 @@ static void begin_file(struct receiver *r) {
     struct item *file = &r->file;
     bool waits = WAITS_FOR_GO(file->bytes);
     int s = landing_open(r->root_fd, file->name, r->t.opts.overwrite, waits && r->digests, &file->landing,
-                         &file->err);
+                         file->why);
     r->open = true;
     r->skipping = false;
     r->at = 0;
     digest_begin(&r->digest);
     if (s < 0 && (s != -EEXIST || !open_present(r))) {
         file->kind = ITEM_ANSWER;
+        file->code = s;
         r->skipping = !waits; /* else nothing of it comes */
         file_over(r);
         return;
     }
-    file->err.code = 0;
     int64_t held_bytes = r->present ? (int64_t)file->bytes : file->landing.held_bytes;
     if (waits)
         digest_there(r, held_bytes <= (int64_t)file->bytes ? held_bytes : 0, say_go);
@@ -334,7 +344,7 @@ static bool got_give_up(struct receiver *r, const uint8_t *p, size_t size) {
     if (size < 1 || size > 1 + FRAME_TEXT_MAX)
         return protocol_error(r, "giving up");
     if (!r->skipping) {
-        char why[FRAME_TEXT_MAX * 2];
+        char why[FRAME_TEXT_MAX];
         snprintf(why, sizeof why, "the sender gave it up: %.*s", (int)(size - 1), (const char *)p + 1);
         refuse_for(r, -EREMOTEIO, EYE_FAIL_OTHER, why);
     }
@@ -362,10 +372,8 @@ static bool read_entry(struct item *item, const uint8_t *p, size_t size) {
 static bool got_folder(struct receiver *r, struct item *item) {
     if (r->depth == DEPTH_MAX)
         return protocol_error(r, "folders too deep");
-    struct eye_err err = {0};
-    int s = landing_folder(r->root_fd, item->name, item->mode, &err);
-    item->err = err;
-    item->err.code = MIN(s, 0);
+    int s = landing_folder(r->root_fd, item->name, item->mode, item->why);
+    item->code = MIN(s, 0);
     r->folders[r->depth].name_hash = digest_of(item->name, strlen(item->name));
     r->folders[r->depth++].made = s == 1;
     item->kind = ITEM_ANSWER;

@@ -432,9 +432,10 @@ static bool got_answer(struct sender *s, const struct eye_err *err) {
 
 static bool got_refused(struct sender *s, const uint8_t *p, size_t size) {
     struct eye_err err;
+    const char *name = s->count > 0 ? s->window[s->first].name : "";
     if (size < 1 || size > 1 + FRAME_TEXT_MAX || *p >= EYE_FAIL_MAX)
         return protocol_error(s, "a refusal");
-    err_set(&err, -EREMOTEIO, *p, "the receiver: %.*s", (int)(size - 1), (const char *)p + 1);
+    err_set(&err, -EREMOTEIO, *p, "the receiver: %.160s: %.*s", name, (int)(size - 1), (const char *)p + 1);
     return got_answer(s, &err);
 }
 

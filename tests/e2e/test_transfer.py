@@ -44,6 +44,11 @@ def receiver(start_sockeye, inbox, *options, kind="unix", **more):
     return start_sockeye("recv", "--listen", *options, ENDPOINTS[kind].format(inbox.parent), inbox, **more)
 
 
+def needs_tls(run_sockeye):
+    if run_sockeye("connect", "--check", "tls:127.0.0.1:9").status == 8:
+        pytest.skip("built without TLS")
+
+
 def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -51,8 +56,8 @@ def contents(folder):
 @pytest.mark.parametrize("kind", ENDPOINTS)
 @pytest.mark.parametrize("listens", ["recv", "send"])
 def test_files_and_folders(kind, listens, start_sockeye, run_sockeye, inbox, tmp_path):
-    if kind == "tls" and run_sockeye("connect", "--check", "tls:127.0.0.1:9").status == 8:
-        pytest.skip("built without TLS")
+    if kind == "tls":
+        needs_tls(run_sockeye)
     make(tmp_path / "big", 3 * MIB + 17).chmod(0o751)
     os.utime(tmp_path / "big", ns=(1, 1_234_567_890_123_456_789))
     tree = tmp_path / "tree"
@@ -274,6 +279,39 @@ def test_what_cannot_be_sent_is_told_on_both_sides(start_sockeye, run_sockeye, i
     for said in (result.err, server.stderr):
         assert "tree/link: a symbolic link" in said and "tree/fifo: a device, pipe or socket" in said
     assert sorted(os.listdir(inbox / "tree")) == ["file"]
+
+
+def test_a_refused_name_is_escaped_once(start_sockeye, run_sockeye, inbox, tmp_path):
+    make(tmp_path / "a\nb\\", 10)
+    server = receiver(start_sockeye, inbox)
+    result = run_sockeye("send", tmp_path / "a\nb\\", end_of(server, "unix"))
+    assert (result.status, server.wait()) == (1, 1)
+    line = r"a\nb\\: refused as a name: a control character"
+    assert result.err == f"sockeye: send: the receiver: {line}\n"
+    assert f"sockeye: recv: {line}\n" in server.stderr
+
+
+@pytest.mark.parametrize("listens", ["recv", "send"])
+def test_a_failed_handshake_is_told_and_the_next_peer_served(listens, start_sockeye, run_sockeye, inbox, tmp_path):
+    """Of a client that does not trust the listener, and of one that speaks no TLS."""
+    needs_tls(run_sockeye)
+    file = make(tmp_path / "file", 10)
+    words = {"recv": lambda end, *options: ("recv", *options, end, inbox),
+             "send": lambda end, *options: ("send", *options, file, end)}
+    dials = words["send" if listens == "recv" else "recv"]
+    server = start_sockeye(*words[listens](ENDPOINTS["tls"], "--listen"))
+    address = server.listening()
+    result = run_sockeye(*dials(f"tls:{address.text}"))
+    assert result.status == 6 and "certificate" in result.err
+    server.wait_events(1, "closed", reason="tls")
+    with connect(address) as sock:
+        sock.sendall(b"sockeye\n" * 4)
+        receive_all(sock)
+    server.wait_events(2, "closed", reason="tls")
+    server.wait_stderr(rf"(?s)(sockeye: {listens}: 127\.0\.0\.1: tls:.*){{2}}")
+    assert run_sockeye(*dials(end_of(server, "tls"))).status == 0
+    assert server.wait() == 0
+    assert digest(inbox / "file") == digest(file)
 
 
 def test_two_receivers_into_one_folder(start_sockeye, inbox, tmp_path):

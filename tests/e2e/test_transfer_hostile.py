@@ -1,15 +1,18 @@
-"""recv against senders that mean harm or die: nothing outside the folder, nothing half under a final name."""
+"""recv against senders that mean harm or die: nothing outside the folder, nothing half under a final name. And
+send against receivers that do: it says so, and never that all is well."""
 
 import contextlib
 import os
+import socket
 import stat
+import struct
 import subprocess
 import sys
 
 import pytest
 
 import transfers
-from peers import connect, payload, receive_all
+from peers import connect, listen_tcp, payload, receive_all
 from transfers import (BYE, DATA, DONE, END, FILE, FOLDER, FOLDER_END, FROM, GIVE_UP, GO, HOLE, MISSING, REFUSED,
                        TAKEN, entry, frame, hello, number, small)
 
@@ -224,3 +227,75 @@ def test_cuts_at_every_boundary_and_between(server, inbox):
             assert path.name == ".big.sockeye-part", path
     assert speak(server, session)[-1] == (DONE, b"")
     assert (inbox / "big").read_bytes() == big
+
+
+def hear(stream, wanted):
+    """Reads what the sender says up to a frame of that type."""
+    kind = None
+    while kind != wanted:
+        kind, size = struct.unpack(">B3xI", stream.read(8))
+        assert len(stream.read(size)) == size
+
+
+def send_to(start_sockeye, path, first, after=None, then=b""):
+    """Sends a file to a receiver that says the first, then hears a frame of the type `after`, says the rest and
+    ends its sending; returns the sender, which has ended."""
+    with listen_tcp() as listener:
+        process = start_sockeye("send", path, "tcp:127.0.0.1:%d" % listener.getsockname()[1])
+        sock = listener.accept()[0]
+    with sock, sock.makefile("rb") as stream, contextlib.suppress(ConnectionResetError, BrokenPipeError):
+        sock.sendall(first)
+        assert stream.read(24)[:9] == hello()[:9]
+        if after:
+            hear(stream, after)
+        sock.sendall(then)
+        sock.shutdown(socket.SHUT_WR)
+        while stream.read(65536):
+            pass
+    process.status = process.wait()
+    return process
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A small file, and one whose receiver says first where to go on."""
+    (tmp_path / "small").write_bytes(payload(10))
+    (tmp_path / "big").write_bytes(payload(2 * MIB))
+    return tmp_path / "small", tmp_path / "big"
+
+
+def test_a_receiver_that_is_cut_at_every_boundary_and_between(files, start_sockeye):
+    small_file, big_file = files
+    for length in (0, 5, 23):
+        process = send_to(start_sockeye, small_file, hello("r")[:length])
+        assert process.status == 7 and "left before its word" in process.stderr, process
+    last = frame(TAKEN) + frame(DONE)
+    for path, after, answer in [(small_file, BYE, last), (big_file, FILE, frame(GO, bytes(16)))]:
+        for length in sorted({*range(0, len(answer), 4), len(answer) - 1, len(frame(GO, bytes(16)))}):
+            process = send_to(start_sockeye, path, hello("r"), after, answer[:length])
+            whole = path == small_file and length >= len(last)
+            assert process.status == (0 if whole else 7), (path, length, process)
+            assert whole or process.stderr.count("\n") == 1 and "left before its word" in process.stderr, process
+
+
+def test_receivers_that_break_the_protocol(files, start_sockeye):
+    small_file, big_file = files
+    for path, after, said, words in [
+            (small_file, None, hello("r", version=2), "the peer speaks version 2"),
+            (small_file, None, b"HTTP/1.1 400 Bad Request\r\n", "does not speak this protocol: 'HTTP/1.1 400"),
+            (small_file, BYE, frame(TAKEN) * 2, "an answer to nothing"),
+            (small_file, BYE, frame(TAKEN, b"x"), "breaks the protocol: taken"),
+            (small_file, BYE, frame(DONE), "done too early"),
+            (small_file, BYE, frame(GO, bytes(16)), "breaks the protocol: go"),
+            (small_file, BYE, frame(FILE, bytes(30)), "an unknown frame"),
+            (small_file, BYE, frame(REFUSED), "a refusal"),
+            (small_file, BYE, frame(REFUSED, b"\x63why"), "a refusal"),
+            (small_file, BYE, frame(REFUSED, bytes(300)), "a refusal"),
+            (small_file, BYE, frame(REFUSED, b"\0a\x1b[2J\n") + frame(DONE), r"the receiver: small: a\x1b[2J\n"),
+            (small_file, BYE, b"\x12\0\0\0\0\1\0\0", "a frame of that length"),
+            (big_file, FILE, frame(TAKEN), "taken before the end"),
+            (big_file, FILE, frame(GO, b"short"), "breaks the protocol: go")]:
+        process = (send_to(start_sockeye, path, hello("r"), after, said) if after
+                   else send_to(start_sockeye, path, said))
+        assert process.status == 1 and words in process.stderr, (said, process)
+        assert "\x1b" not in process.stderr
