@@ -2,9 +2,11 @@
  *
  * The tree is walked while it is sent. Whenever nothing is under way, the next *step* is asked for: it puts
  * frames into the buffer, or starts an operation, or says that it has to wait for the receiver's word. Small
- * files are read whole and go many in one send; of others each frame's bytes are digested first, which also
- * brings them into memory, and then sent by eye_send_file. A file that cannot be read on, or that changed, is
- * given up: its frame is filled up with zeros and the receiver told. */
+ * files are read whole and go many in one send. Of others each frame's bytes are digested first, which also
+ * brings them into memory, and then sent by the kernel (eye_send_file); where the stream is none of the
+ * kernel's, as TLS, the bytes that were digested are those that are sent, so that they are read once. A file
+ * that cannot be read on, or that changed, is given up: its frame is filled up with zeros and the receiver
+ * told. */
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
@@ -18,6 +20,7 @@
 #include "flow/transfer.h"
 #include "loop/io.h"
 #include "loop/loop.h"
+#include "net/net.h"
 #include "sys/sys.h"
 
 #define SMALL_BYTES (32 * 1024)
@@ -43,6 +46,7 @@ struct sender {
     struct stat st;
     int64_t at, data_end; /* data_end: where the data that we are in end */
     int64_t frame_bytes;  /* of the frame that is being sent, still to come */
+    bool in_piece;        /* they are what t.piece holds */
     struct digest digest;
     bool refused;             /* by the receiver, midway */
     char why[FRAME_TEXT_MAX]; /* it is given up, and why; or "" */
@@ -278,7 +282,10 @@ static void header_sent(eye_op *op, int64_t n) {
     }
     s->t.moved[EYE_OUT] += (uint64_t)n;
     s->t.out_used = 0;
-    eye_send_file(s->t.stream, op, s->fd, s->at, s->frame_bytes, frame_sent);
+    if (s->in_piece)
+        eye_send(s->t.stream, op, s->t.piece, (size_t)s->frame_bytes, frame_sent);
+    else
+        eye_send_file(s->t.stream, op, s->fd, s->at, s->frame_bytes, frame_sent);
 }
 
 /* Fills up a frame whose file ended before it. */
@@ -344,7 +351,8 @@ static bool step_frame(struct sender *s) {
         find_data(s);
     if (s->at >= s->st.st_size)
         return step_end(s);
-    int64_t size = MIN(s->data_end - s->at, (int64_t)FRAME_DATA_MAX);
+    s->in_piece = !s->t.opts.no_digest && !stream_sends_files(s->t.stream);
+    int64_t size = MIN(s->data_end - s->at, (int64_t)(s->in_piece ? DIGEST_PIECE_BYTES : FRAME_DATA_MAX));
     if (!s->t.opts.no_digest) {
         int r = transfer_digest(&s->t, s->fd, s->at, s->at + size, &s->digest);
         if (r < 0) {
@@ -496,7 +504,7 @@ static void sender_sent(struct transfer *t) {
 
 static void sender_begin(struct transfer *t, unsigned flags, uint64_t total_bytes) {
     (void)flags, (void)total_bytes;
-    if (eye_stream_fd(t->stream, EYE_OUT) >= 0)
+    if (stream_sends_files(t->stream))
         t->path[EYE_OUT] = "sendfile";
     sender_go(sender_of(t));
 }

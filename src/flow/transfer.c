@@ -257,13 +257,16 @@ void transfer_work(struct transfer *t, int64_t (*work)(void *t)) {
 }
 
 int transfer_digest(struct transfer *t, int fd, int64_t from, int64_t to, struct digest *digest) {
+    size_t used = 0;
     while (from < to) {
         if (transfer_stops(t))
             return -ECANCELED;
-        int64_t n = sys_pread(fd, t->piece, (size_t)MIN(to - from, (int64_t)sizeof t->piece), from);
+        size_t room = sizeof t->piece - used;
+        int64_t n = sys_pread(fd, t->piece + used, (size_t)MIN(to - from, (int64_t)room), from);
         if (n <= 0)
             return n < 0 ? (int)n : -ENODATA;
-        digest_update(digest, t->piece, (size_t)n);
+        digest_update(digest, t->piece + used, (size_t)n);
+        used = (used + (size_t)n) % sizeof t->piece;
         from += n;
     }
     return 0;

@@ -161,8 +161,8 @@ static inline bool transfer_stops(const struct transfer *t) {
     return __atomic_load_n(&t->stop, __ATOMIC_RELAXED);
 }
 
-/* The digest of a file's first bytes, from there where it was begun: 0, -ECANCELED, or what failed; -ENODATA
- * where the file ends before. */
+/* Goes on with the digest of a file's bytes: 0, -ECANCELED, or what failed; -ENODATA where the file ends
+ * before. Where they fit, they are in t->piece then. */
 struct digest;
 int transfer_digest(struct transfer *t, int fd, int64_t from, int64_t to, struct digest *digest);
 

@@ -12,6 +12,7 @@
 #include "file/file.h"
 #include "flow/transfer.h"
 #include "loop/loop.h"
+#include "net/net.h"
 #include "sys/sys.h"
 
 #define PIECE_BYTES (4 * 1024 * 1024)
@@ -104,7 +105,7 @@ static void piece_sent(eye_op *op, int64_t n) {
 static void send_begin(struct transfer *t, unsigned flags, uint64_t total_bytes) {
     struct raw *raw = raw_of(t);
     (void)flags, (void)total_bytes;
-    if (eye_stream_fd(t->stream, EYE_OUT) >= 0)
+    if (stream_sends_files(t->stream))
         t->path[EYE_OUT] = "sendfile";
     transfer_take(t);
     eye_send_file(t->stream, &t->out_op, raw->fd, 0, PIECE_BYTES, piece_sent);

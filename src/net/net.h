@@ -61,6 +61,8 @@ int stream_new_layered(struct layer *layer, eye_stream **ret_stream);
 /* As eye_recv_lent, but at most so many bytes of a stream of bytes. */
 void stream_recv_lent(eye_stream *stream, eye_op *op, struct eye_bytes *ret_bytes, size_t most,
                       eye_done *done);
+/* Whether eye_send_file leaves a file's bytes to the kernel on this stream. */
+bool stream_sends_files(const eye_stream *stream);
 /* The loop that a stream belongs to. */
 eye_loop *stream_loop(const eye_stream *stream);
 /* Closes and frees a stream that has no operation pending. */

@@ -58,9 +58,13 @@ static void pieces_cancel(eye_op *op) {
 
 static const struct op_kind op_pieces = {.name = "send file in pieces", .cancel = pieces_cancel};
 
+bool stream_sends_files(const eye_stream *stream) {
+    return eye_stream_fd(stream, EYE_OUT) >= 0 && (stream_slot(stream, EYE_OUT)->flags & SLOT_SOCKET);
+}
+
 void eye_send_file(eye_stream *stream, eye_op *op, int fd, int64_t offset, int64_t size, eye_done *done) {
     eye_loop *loop = stream_loop(stream);
-    if (eye_stream_fd(stream, EYE_OUT) >= 0 && (stream_slot(stream, EYE_OUT)->flags & SLOT_SOCKET)) {
+    if (stream_sends_files(stream)) {
         io_send_file(stream_slot(stream, EYE_OUT), op, fd, offset, size, done);
         return;
     }
