@@ -169,7 +169,8 @@ const struct command bench_command = {
              "crypto: ciphers and digests by OpenSSL and by the kernel, by size;\n"
              "echo: a server that answers, over TCP and UDP, on each engine;\n"
              "relay: a stream through a relay, on each engine;\n"
-             "copy: a file to a file in the present folder, by each of the kernel's ways.\n"
+             "copy: a file to a file in the present folder, by each of the kernel's ways, and\n"
+             "from a sender to a receiver.\n"
              "The server runs on one CPU and its client on another, where there are two. What\n"
              "the server's CPU spends on one request or gigabyte says more than requests in a\n"
              "second, which depend on the client as well.",

@@ -47,6 +47,16 @@ def test_every_engine_that_this_host_allows(run_sockeye):
         assert row["bench"] == "relay" and row["gb_per_s"] > 0 and row["cpu_s_per_gb"] > 0
 
 
+def test_copy(run_sockeye, tmp_path):
+    rows = rows_of(run_sockeye("bench", "--json", "--duration", "1ms", "--size", "3M", "copy", cwd=tmp_path))
+    assert [row["way"] for row in rows] == ["copy", "copy_file_range", "sendfile", "read and write", "send and recv",
+                                            "the same, no digest"]
+    for row in rows:
+        assert row["bench"] == "copy" and row["size_bytes"] == 3_000_000
+        assert row["gb_per_s"] > 0 and row["cpu_s_per_gb"] > 0
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_table_for_people(run_sockeye):
     result = run_sockeye("bench", *BRIEF, "--engine", "poll", "relay", "echo")
     assert (result.status, result.err) == (0, "")
