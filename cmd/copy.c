@@ -1,6 +1,7 @@
 /* copy.c: `sockeye copy SRC DST`: copies a file, or with -r a tree, inside the kernel. */
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <sockeye/file.h>
 
@@ -76,6 +77,11 @@ static void print_lines(const struct eye_copy_stats *stats) {
         fprintf(stderr, "  holes: %llu bytes\n", (unsigned long long)stats->hole_bytes);
 }
 
+static bool is_folder(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int copy_run(const void *options, struct arguments arguments) {
     const struct copy_options *copy = options;
     const struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
@@ -89,12 +95,20 @@ static int copy_run(const void *options, struct arguments arguments) {
     for (size_t i = 0; i < 2; i++)
         if (!*arguments.list[i])
             return usage_error(&err, NULL, "an empty name"), report(&err);
+    bool from_input = strcmp(arguments.list[0], "-") == 0;
+    const char *from = from_input ? "/dev/stdin" : arguments.list[0];
+    const char *to = strcmp(arguments.list[1], "-") == 0 ? "/dev/stdout" : arguments.list[1];
+    if (from_input && is_folder(to))
+        return usage_error(&err, NULL, "%s: a directory, and standard input has no name for a file in it",
+                           to),
+               report(&err);
+    if (copy->common.json && strcmp(arguments.list[1], "-") == 0)
+        return usage_error(&err, NULL, "--json and the copy would both go to standard output"), report(&err);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     progress_begin(&copying.progress, copy->common.quiet);
-    r = (copy->recursive ? eye_copy_tree : eye_copy_file)(arguments.list[0], arguments.list[1], &opts, &stats,
-                                                          &err);
+    r = (copy->recursive && !from_input ? eye_copy_tree : eye_copy_file)(from, to, &opts, &stats, &err);
     progress_clear(&copying.progress);
     if (stopped_by)
         run_end_by(stopped_by);
@@ -137,7 +151,7 @@ const struct command copy_command = {
     .about = "Copies SRC to DST, or into it where DST is a directory, by the cheapest way that\n"
              "works between the two: shared blocks, copy_file_range, sendfile, or read and\n"
              "write. DST is the old file or the whole new one, whatever happens. Holes, mode\n"
-             "and times are kept.",
+             "and times are kept. A - is standard input, or output.",
     .see_also = "*sockeye-send*(1), *cp*(1), *dd*(1), *copy_file_range*(2), *sendfile*(2)",
     .options = (const struct option_row *const[]){&option_recursive, &option_no_sync, &option_json,
                                                   &option_steps, &option_quiet, &option_help, NULL},

@@ -42,10 +42,10 @@ struct eye_copy_opts {
     void *user;
 };
 
-/* Copies all that is to be read from one descriptor to the other: a regular file from its beginning,
- * whatever its size was said to be (proc(5) says 0), with its holes (SEEK_HOLE, lseek(2)) where `to` is an
- * empty regular file; anything else from where it stands to its end. Adds to *stats. opts may be NULL.
- * Returns the bytes copied, holes included, or what failed. Errors: as read(2), write(2); -ECANCELED. */
+/* Copies all that is to be read from one descriptor to the other, from where it stands to its end, whatever
+ * a file's size was said to be (proc(5) says 0); a regular file from its beginning with its holes (SEEK_HOLE,
+ * lseek(2)) where `to` is an empty one. Adds to *stats. opts may be NULL. Returns the bytes copied, holes
+ * included, or what failed. Errors: as read(2), write(2); -ECANCELED. */
 EYE_API int64_t eye_copy_fd(int from, int to, const struct eye_copy_opts *opts, struct eye_copy_stats *stats);
 
 /* Copies a file. `to` is then the new file, whole, with the permission bits (not setuid, setgid, sticky) and
@@ -59,7 +59,7 @@ EYE_API int eye_copy_file(const char *from, const char *to, const struct eye_cop
 /* The same for a directory and all that is in it; each file is whole or not at all. Where `to` is a
  * directory, it is to/NAME; what is there already and is not in `from` stays. Symbolic links are copied as
  * links. Devices, pipes and sockets are not copied and count as failures. Returns 0, or the code of the
- * first failure. */
+ * first failure; -EINVAL, with nothing written, where `to` is `from` or in it. */
 EYE_API int eye_copy_tree(const char *from, const char *to, const struct eye_copy_opts *opts,
                           struct eye_copy_stats *stats, struct eye_err *reterr);
 

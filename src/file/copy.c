@@ -24,8 +24,9 @@
 struct copy {
     int from, to;
     bool from_file, to_file; /* regular: they have offsets of ours */
-    int64_t at;              /* where we are in both */
-    int64_t size;            /* of a regular source, as it was */
+    int64_t begin;           /* where a regular source stood */
+    int64_t at;              /* how far we are, in both */
+    int64_t size;            /* what a regular source had from there on */
     enum eye_copy_step step;
     const struct eye_copy_opts *opts;
     struct eye_copy_stats *stats;
@@ -42,8 +43,8 @@ const char *eye_copy_step_name(enum eye_copy_step step) {
 }
 
 static bool progress(const struct copy *c) {
-    return !c->opts->progress ||
-           c->opts->progress(c->opts->user, c->path, (uint64_t)c->at, (uint64_t)MAX(c->size, c->at));
+    int64_t total = c->size > 0 ? MAX(c->size, c->at) : 0;
+    return !c->opts->progress || c->opts->progress(c->opts->user, c->path, (uint64_t)c->at, (uint64_t)total);
 }
 
 /* ---- the steps: bytes moved at most size, 0 at the end, or a negative code ---- */
@@ -51,7 +52,7 @@ static bool progress(const struct copy *c) {
 static int64_t step_range(struct copy *c, size_t size) {
     if (!c->from_file || !c->to_file)
         return -EINVAL;
-    int64_t from_at = c->at, to_at = c->at;
+    int64_t from_at = c->begin + c->at, to_at = c->at;
     return sys_copy_range(c->from, &from_at, c->to, &to_at, size);
 }
 
@@ -60,7 +61,7 @@ static int64_t step_sendfile(struct copy *c, size_t size) {
         return -EINVAL;
     if (c->to_file && lseek(c->to, c->at, SEEK_SET) < 0)
         return -errno;
-    int64_t at = c->at;
+    int64_t at = c->begin + c->at;
     return sys_sendfile(c->to, c->from, &at, size);
 }
 
@@ -87,7 +88,8 @@ static int64_t step_read(struct copy *c, size_t size) {
     while (!comes(c))
         if (!progress(c))
             return -ECANCELED;
-    int64_t n = c->from_file ? sys_pread(c->from, buffer, size, c->at) : sys_read(c->from, buffer, size);
+    int64_t n =
+        c->from_file ? sys_pread(c->from, buffer, size, c->begin + c->at) : sys_read(c->from, buffer, size);
     return n > 0 ? write_all(c, buffer, (size_t)n) : n;
 }
 
@@ -157,11 +159,23 @@ static int copy_sparse(struct copy *c) {
 
 /* All of a regular file into an empty one, in no time and no space, where the file system can. */
 static bool reflinked(struct copy *c) {
-    if (!c->from_file || !c->to_file || c->size == 0 || ioctl(c->to, FICLONE, c->from) < 0)
+    if (!c->from_file || !c->to_file || c->begin > 0 || c->size == 0 || ioctl(c->to, FICLONE, c->from) < 0)
         return false;
     c->at = size_of(c->to);
     c->stats->bytes[EYE_COPY_REFLINK] += (uint64_t)c->at;
     return true;
+}
+
+/* All of it: the bytes, or a negative code. */
+static int64_t copy_all(struct copy *c, bool sparse) {
+    if (reflinked(c))
+        return c->at;
+    int r = sparse ? copy_sparse(c) : copy_range(c, INT64_MAX);
+    if (r < 0)
+        return r;
+    if (sparse && ftruncate(c->to, c->at) < 0) /* the hole at the end */
+        return -errno;
+    return progress(c) ? c->at : -ECANCELED;
 }
 
 int64_t copy_fd(int from, int to, const char *path, const struct eye_copy_opts *opts,
@@ -174,21 +188,23 @@ int64_t copy_fd(int from, int to, const char *path, const struct eye_copy_opts *
                      .to = to,
                      .from_file = S_ISREG(in.st_mode),
                      .to_file = S_ISREG(out.st_mode) && out.st_size == 0,
-                     .size = S_ISREG(in.st_mode) ? in.st_size : 0,
                      .step = EYE_COPY_RANGE,
                      .opts = opts ? opts : &none,
                      .stats = stats,
                      .path = path};
-    if (reflinked(&c))
-        return c.at;
+    if (c.from_file) {
+        c.begin = lseek(from, 0, SEEK_CUR);
+        c.size = MAX(in.st_size - c.begin, 0);
+    }
     /* Files in /proc have a size of 0 and content; those in /sys have a size and less of that. */
-    bool sparse = c.from_file && c.to_file && c.size > 0 && in.st_blocks < in.st_size / 512;
-    int r = sparse ? copy_sparse(&c) : copy_range(&c, INT64_MAX);
-    if (r < 0)
-        return r;
-    if (sparse && ftruncate(to, c.at) < 0) /* the hole at the end */
-        return -errno;
-    return progress(&c) ? c.at : -ECANCELED;
+    bool sparse = c.from_file && c.to_file && c.begin == 0 && c.size > 0 && in.st_blocks < in.st_size / 512;
+    int64_t n = copy_all(&c, sparse);
+    /* Most steps leave the places in the files alone: whoever shares the descriptors goes on after us. */
+    if (c.from_file)
+        lseek(from, c.begin + c.at, SEEK_SET);
+    if (c.to_file)
+        lseek(to, c.at, SEEK_SET);
+    return n;
 }
 
 int64_t eye_copy_fd(int from, int to, const struct eye_copy_opts *opts, struct eye_copy_stats *stats) {

@@ -17,6 +17,11 @@ char *copy_target(const char *from, const char *to);
 int copy_whole(const char *from, const char *to, const struct eye_copy_opts *opts,
                struct eye_copy_stats *stats, struct eye_err *reterr);
 
+/* Whether these are looks at one and the same file. */
+static inline bool stat_same(const struct stat *a, const struct stat *b) {
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 /* Whether the file was written to between these two looks at it. */
 static inline bool stat_changed(const struct stat *a, const struct stat *b) {
     return a->st_size != b->st_size || a->st_mtim.tv_sec != b->st_mtim.tv_sec ||

@@ -3,8 +3,9 @@
  * The copy is written to a file without a name (newfile.h), which is checked and made durable before it gets
  * the name. Owner, setuid, setgid and sticky bits, access control lists and extended attributes are not
  * copied: a copy is a file of whoever makes it. Over a device or a pipe there is nothing to put in place, and
- * it is written to as it is; so are the process's own descriptors under their names in /dev, since a file
- * behind one belongs to whoever opened it. */
+ * it is written to as it is. So are the process's own descriptors under their names in /dev, since a file
+ * behind one belongs to whoever opened it; and they are read from where they stand, a socket among them,
+ * which open(2) refuses by its name. */
 #include <sockeye/newfile.h>
 
 #include <errno.h>
@@ -59,24 +60,31 @@ static int fail_at(struct eye_err *reterr, int code, const char *path) {
 /* The descriptor that a name in /dev stands for, or -1. */
 static int own_descriptor(const char *path) {
     static const char folder[] = "/dev/fd/";
+    static const char *const standard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
     uint64_t fd;
-    if (strcmp(path, "/dev/stdout") == 0)
-        return STDOUT_FILENO;
-    if (strcmp(path, "/dev/stderr") == 0)
-        return STDERR_FILENO;
+    for (size_t i = 0; i < ARRAY_LEN(standard); i++)
+        if (strcmp(path, standard[i]) == 0)
+            return (int)i;
     if (strncmp(path, folder, sizeof folder - 1) != 0)
         return -1;
     const char *number = path + sizeof folder - 1;
     return text_parse_uint(number, strlen(number), INT_MAX, &fd) < 0 ? -1 : (int)fd;
 }
 
+static int fail_same(struct eye_err *reterr, const char *from, const char *to) {
+    return err_set(reterr, -EINVAL, EYE_FAIL_USAGE, "%s and %s are the same file", from, to);
+}
+
 /* Into a device, a pipe, or a descriptor of our own. */
 static int copy_into(int from, const char *from_path, const char *to, const struct eye_copy_opts *opts,
                      struct eye_copy_stats *stats, struct eye_err *reterr) {
+    struct stat in, out;
     int own = own_descriptor(to);
     AUTO_FD int fd = own >= 0 ? fcntl(own, F_DUPFD_CLOEXEC, 3) : open(to, O_WRONLY | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0 || fstat(from, &in) < 0 || fstat(fd, &out) < 0)
         return fail_at(reterr, -errno, to);
+    if (S_ISREG(in.st_mode) && stat_same(&in, &out)) /* it would feed itself without an end */
+        return fail_same(reterr, from_path, to);
     int64_t n = copy_fd(from, fd, from_path, opts, stats);
     /* EINVAL: a pipe or a terminal, which keep nothing. */
     if (n >= 0 && !(opts && opts->no_sync) && fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
@@ -115,7 +123,7 @@ static int check_target(int from, const char *to) {
         return errno == ENOENT ? 0 : -errno;
     if (fstat(from, &in) < 0)
         return -errno;
-    if (in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+    if (stat_same(&in, &out))
         return -EINVAL;
     return faccessat(AT_FDCWD, to, W_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
@@ -123,7 +131,8 @@ static int check_target(int from, const char *to) {
 int copy_whole(const char *from, const char *to, const struct eye_copy_opts *opts,
                struct eye_copy_stats *stats, struct eye_err *reterr) {
     struct stat st;
-    AUTO_FD int fd = open(from, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    int own = own_descriptor(from);
+    AUTO_FD int fd = own >= 0 ? fcntl(own, F_DUPFD_CLOEXEC, 3) : open(from, O_RDONLY | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return fail_at(reterr, -errno, from);
     if (S_ISDIR(st.st_mode))
@@ -132,7 +141,7 @@ int copy_whole(const char *from, const char *to, const struct eye_copy_opts *opt
         return copy_into(fd, from, to, opts, stats, reterr);
     int r = check_target(fd, to);
     if (r == -EINVAL)
-        return err_set(reterr, r, EYE_FAIL_USAGE, "%s and %s are the same file", from, to);
+        return fail_same(reterr, from, to);
     eye_newfile *file = NULL;
     unsigned flags = opts && opts->no_sync ? EYE_NEWFILE_NO_SYNC : 0;
     if (r == 0)
@@ -156,7 +165,7 @@ int eye_copy_file(const char *from, const char *to, const struct eye_copy_opts *
         return fail_at(reterr, -ENOMEM, to);
     int r = copy_whole(from, target, opts, stats, reterr);
     if (r == -EISDIR)
-        err_cause(reterr, "trees are copied with -r (eye_copy_tree)");
+        err_cause(reterr, "a directory is copied with -r");
     free(target);
     return r;
 }

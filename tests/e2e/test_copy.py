@@ -1,17 +1,22 @@
 """copy: one ladder for files of every kind, and a copy that is whole or not there."""
 
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
 from peers import digest, payload
-from processes import eventually
+from processes import DEADLINE_S, eventually
 
 MIB = 1 << 20
+HOLES_AROUND = (MIB, (4 << 30) + 4096)  # past what 32 bits count
 STEPS = ("reflink", "copy_file_range", "sendfile", "read and write")
 
 
@@ -84,10 +89,33 @@ def test_pipes(copy, run_sockeye, start, sockeye, tmp_path):
     assert (tmp_path / "out").read_bytes() == b"first " + data
 
 
+def test_standard_input_and_output(run_sockeye, start, sockeye, tmp_path):
+    """Each from where it stands, and left where the copy ends: others share it."""
+    source = make(tmp_path / "a", 300_000)
+    data = source.read_bytes()
+    for words, said, got in [
+            ("{0} copy - b <a", "", data),
+            ("cat a | {0} copy - - | {0} copy - - >b", "", data),
+            ("{{ head -c 5 >b; {0} copy - - >>b; {0} copy - - >>b; }} <a", "", data),
+            ("{{ {0} copy a -; echo end; }} >b", "", data + b"end\n"),
+            ("{{ echo begin; {0} copy a -; }} >b", "", b"begin\n" + data),
+            ("cp a b; {0} copy b - >>b", "sockeye: copy: b and /dev/stdout are the same file\n", data)]:
+        process = start("sh", "-c", words.format(sockeye), cwd=tmp_path)
+        assert process.wait() == (2 if said else 0)
+        assert process.stderr == said and (tmp_path / "b").read_bytes() == got, words
+        (tmp_path / "b").unlink()
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = start(sockeye, "copy", "-", tmp_path / "b", stdin=theirs)
+        ours.sendall(data)
+    assert process.wait() == 0 and (tmp_path / "b").read_bytes() == data
+
+
 def test_holes(copy, tmp_path):
     with open(tmp_path / "sparse", "wb") as file:
         file.truncate(5 << 30)
-        for at in (MIB, 3 << 30):
+        for at in HOLES_AROUND:
             file.seek(at)
             file.write(b"data")
     row = copy(tmp_path / "sparse", tmp_path / "b")
@@ -95,7 +123,7 @@ def test_holes(copy, tmp_path):
     assert (got.st_size, row["bytes"]) == (5 << 30, 5 << 30)
     assert got.st_blocks * 512 < MIB
     with open(tmp_path / "b", "rb") as file:
-        for at in (MIB, 3 << 30):
+        for at in HOLES_AROUND:
             file.seek(at - 1)
             assert file.read(6) == b"\0data\0"
 
@@ -129,11 +157,50 @@ def test_a_tree(copy, run_sockeye, tmp_path):
         result = run_sockeye("copy", "-r", tree, tmp_path / "other")
         assert result.status == 1 and "fifo: a device, pipe or socket" in result.err
         assert (tmp_path / "other/deep/er/file").exists()
-        result = run_sockeye("copy", "-r", tree, tree / "inside")
-        assert result.status == 1 and "being copied to" in result.err
     finally:
         for folder in (tree, tmp_path / "new", tmp_path / "other"):
             (folder / "deep").chmod(0o700)
+
+
+def test_a_tree_over_another(copy, run_sockeye, tmp_path):
+    """What is in both is replaced, links too; a file in the place of a folder has one line that names it."""
+    tree, other = tmp_path / "tree", tmp_path / "there/tree"
+    for folder, size in ((tree, 10), (other, 20)):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "link").symlink_to(f"to-{size}")
+        make(folder / "sub/file", size)
+    make(other / "sub/more", 5)
+    copy("-r", tree, tmp_path / "there")
+    assert sorted(os.listdir(other)) == ["link", "sub"] and sorted(os.listdir(other / "sub")) == ["file", "more"]
+    assert os.readlink(other / "link") == "to-10" and (other / "sub/file").stat().st_size == 10
+    make(tmp_path / "file", 1)
+    result = run_sockeye("copy", "-r", tree, tmp_path / "file")
+    assert (result.status, result.err) == (1, f"sockeye: copy: {tree} to {tmp_path}/file: not a directory\n")
+
+
+def test_a_tree_is_not_copied_into_itself(run_sockeye, tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "deep").mkdir(parents=True)
+    make(tree / "deep/file", 10)
+    (tmp_path / "link").symlink_to("tree/deep")
+    before = sorted(tmp_path.rglob("*"))
+    for to in (tree, tree / "inside", tree / "inside/", tree / "deep", tmp_path / "link", tmp_path):
+        result = run_sockeye("copy", "-r", tree, to)
+        assert result.status == 2 and "a directory is not copied into itself" in result.err, result
+        assert len(result.err.splitlines()) == 1 and sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_tree_that_a_mount_leads_into_itself(start, sockeye, tmp_path):
+    tree = tmp_path / "tree"
+    (tree / "mount").mkdir(parents=True)
+    (tmp_path / "there").mkdir()
+    process = start("unshare", "--mount", "sh", "-c", f"mount --bind {tmp_path}/there {tree}/mount || exit 77; "
+                    f"{sockeye} copy -r {tree} {tmp_path}/there/new; echo status $?")
+    if process.wait() in (1, 77):
+        pytest.skip("this host allows no mounts in a namespace of one's own")
+    assert process.stdout == b"status 1\n" and len(process.stderr.splitlines()) == 1
+    assert f"{tree}/mount/new: the directory that is being copied to" in process.stderr
+    assert sorted(os.listdir(tmp_path / "there/new")) == ["mount"]
 
 
 def test_refusals(run_sockeye, tmp_path):
@@ -142,10 +209,12 @@ def test_refusals(run_sockeye, tmp_path):
     for words, status, said in [
             ((source, tmp_path / "hard"), 2, "the same file"),
             ((tmp_path / "none", tmp_path / "b"), 1, "none: no such file"),
-            ((tmp_path, tmp_path / "b"), 1, "-r"),
+            ((tmp_path, tmp_path / "b"), 1, "likely cause: a directory is copied with -r\n"),
             ((source, tmp_path / "none/b"), 1, "no such file"),
             ((source, "/dev/full"), 1, "/dev/full: no space left"),
             ((source, ""), 2, "an empty name"),
+            (("-", tmp_path), 2, "no name for a file"),
+            (("--json", source, "-"), 2, "both go to standard output"),
             ((source,), 2, "too few arguments")]:
         result = run_sockeye("copy", *words)
         assert result.status == status and said in result.err, result
@@ -191,20 +260,25 @@ def test_a_full_disk(start, sockeye, tmp_path):
 
 
 def test_progress_is_for_terminals(sockeye, tmp_path):
-    """A terminal sees how far it is; a pipe sees nothing."""
-    main, sub = os.openpty()
-    process = subprocess.Popen([sockeye, "copy", "/dev/stdin", tmp_path / "b"], stdin=subprocess.PIPE, stderr=sub)
-    os.close(sub)
-    said = b""
-    while b"/s" not in said:
-        process.stdin.write(payload(1000))
-        process.stdin.flush()
+    """A terminal sees how far it is; of a file, whose size is known, how long it will take too."""
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(256 * MIB)
+    for words, moves, line in [
+            (("-", "b"), lambda child: child.stdin.write(payload(1000)),
+             rb"\r\x1b\[K/dev/stdin: [0-9.]+ \w+, [0-9.]+ \w+/s\r"),
+            (("a", "-"), lambda child: child.stdout.read(1000),
+             rb"\r\x1b\[Ka: [0-9.]+ \w+ of 268 MB \([0-9]+ %\), [0-9.]+ \w+/s, [0-9]+ s left\r")]:
+        main, sub = os.openpty()
+        child = subprocess.Popen([sockeye, "copy", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=sub, bufsize=0, cwd=tmp_path)
+        os.close(sub)
         os.set_blocking(main, False)
-        try:
-            said += os.read(main, 4096)
-        except BlockingIOError:
-            pass
-    process.stdin.close()
-    assert process.wait() == 0
-    os.close(main)
-    assert b"stdin: " in said
+        said, end = b"", time.monotonic() + DEADLINE_S
+        while not re.search(line, said):
+            assert time.monotonic() < end and moves(child), said
+            with contextlib.suppress(BlockingIOError):
+                said += os.read(main, 4096)
+        child.stdin.close()
+        child.stdout.close()
+        child.wait()
+        os.close(main)

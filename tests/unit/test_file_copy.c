@@ -20,7 +20,7 @@ static uint8_t data[SIZE];
 
 static int memory(const void *content, size_t size) {
     int fd = memfd_create("copy", MFD_CLOEXEC);
-    CHECK(fd >= 0 && write(fd, content, size) == (ssize_t)size);
+    CHECK(fd >= 0 && pwrite(fd, content, size, 0) == (ssize_t)size);
     return fd;
 }
 
@@ -53,31 +53,37 @@ static int by_plan(const char *call, int fd, size_t *size) {
     return 0;
 }
 
-static void check_steps(size_t range, size_t sendfile, int code) {
+static void check_steps(size_t begin, size_t range, size_t sendfile, int code) {
     struct eye_copy_stats stats = {0};
-    tap_case("copy_file_range gives up at %zu and sendfile at %zu by %d", range, sendfile, code);
+    size_t size = SIZE - begin;
+    tap_case("from %zu on, copy_file_range gives up after %zu and sendfile after %zu by %d", begin, range,
+             sendfile, code);
     plan.call[0] = "copy_file_range", plan.call[1] = "sendfile";
     plan.first_bytes[0] = range, plan.first_bytes[1] = sendfile;
     plan.code[0] = plan.code[1] = code;
     plan.moved[0] = plan.moved[1] = 0;
     AUTO_FD int from = memory(data, SIZE), to = memfd_create("to", MFD_CLOEXEC);
+    lseek(from, (off_t)begin, SEEK_SET);
     sys_fault = by_plan;
     int64_t n = eye_copy_fd(from, to, NULL, &stats);
     sys_fault = NULL;
-    CHECK_INT(n, SIZE);
-    CHECK(holds(to, data, SIZE));
+    CHECK_INT(n, size);
+    CHECK(holds(to, data + begin, size));
+    CHECK_INT(lseek(from, 0, SEEK_CUR), SIZE);
+    CHECK_INT(lseek(to, 0, SEEK_CUR), size);
     CHECK_INT(stats.bytes[EYE_COPY_RANGE], range);
     CHECK_INT(stats.bytes[EYE_COPY_SENDFILE], sendfile);
-    CHECK_INT(stats.bytes[EYE_COPY_READ], SIZE - range - sendfile);
+    CHECK_INT(stats.bytes[EYE_COPY_READ], size - range - sendfile);
 }
 
 static void check_ladder(void) {
     static const int codes[] = {-EXDEV, -EINVAL, -EOPNOTSUPP, -ENOSYS, -EBADF};
     for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-        check_steps(0, 0, codes[i]);
-    check_steps(4096, 777, -EXDEV);
-    check_steps(1, 0, -EINVAL);
-    check_steps(0, SIZE - 1, -EINVAL);
+        check_steps(0, 0, 0, codes[i]);
+    check_steps(0, 4096, 777, -EXDEV);
+    check_steps(0, 1, 0, -EINVAL);
+    check_steps(0, 0, SIZE - 1, -EINVAL);
+    check_steps(1000, 4096, 777, -EXDEV);
 }
 
 static void check_errors(void) {
