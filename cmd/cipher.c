@@ -70,12 +70,18 @@ static int read_exactly(const char *what, const char *path, uint8_t *buf, size_t
 static int read_iv(struct message *m) {
     const char *text = m->options->iv;
     size_t size = m->alg->iv_bytes;
-    if ((text != NULL) == (m->options->iv_file != NULL))
-        return usage("--iv random makes one and prints it", "an IV is needed: --iv HEX, or --iv-file FILE");
+    if (text && m->options->iv_file)
+        return usage(NULL, "--iv and --iv-file are two ways to say the same");
+    if (!text && !m->options->iv_file)
+        return usage(m->way == EYE_ENCRYPT ? "--iv random makes one and prints it" : NULL,
+                     "an IV is needed: --iv HEX, or --iv-file FILE");
     m->io.iv = m->iv;
     if (m->options->iv_file)
         return read_exactly("the IV", m->options->iv_file, m->iv, size);
-    if (strcmp(text, "random") == 0 && m->way == EYE_ENCRYPT)
+    bool random = strcmp(text, "random") == 0;
+    if (random && m->way == EYE_DECRYPT)
+        return usage(NULL, "--iv random is for encrypt; to decrypt takes the IV that it printed");
+    if (random)
         return getrandom(m->iv, size, 0) == (ssize_t)size ? STATUS_OK : report_code(-errno, "random bytes");
     return secret_hex(text, m->iv, size)
                ? STATUS_OK

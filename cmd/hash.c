@@ -31,7 +31,7 @@ static int64_t hash_all(struct hashing *h, int fd, const char *name, uint64_t si
     int64_t done = 0, n = buf ? 1 : -ENOMEM;
     while (n > 0) {
         if (h->count == 1) {
-            n = eye_hash_update_fd(h->hashes[0], fd, 64 * READ_BYTES);
+            n = eye_hash_update_fd(h->hashes[0], fd, 4 * READ_BYTES);
         } else {
             n = read(fd, buf, READ_BYTES);
             n = n < 0 ? -errno : n;
@@ -177,25 +177,28 @@ static int hash_print(struct hashing *h, const char *name) {
 struct checked {
     struct hashing *h;
     size_t right, wrong, unreadable, malformed;
+    const struct eye_hash_alg *guessed; /* of the last wrong line that does not name its algorithm */
 };
 
-static int check_one(void *user, const char *alg, const char *hex, const char *name) {
+static int check_one(void *user, const struct hash_line *line) {
     struct checked *c = user;
     struct digests digests = {0};
     char escaped[1024];
     hashing_clear(c->h);
-    int status = hashing_add(c->h, alg);
+    int status = hashing_add(c->h, line->alg);
     if (status)
         return status;
-    int r = hash_file(c->h, name, &digests);
+    int r = hash_file(c->h, line->name, &digests);
     if (r < 0) {
-        report_code(r, name);
+        report_code(r, line->name);
         c->unreadable++;
         return STATUS_OK;
     }
-    bool right = strcasecmp(digests.hex[0], hex) == 0;
+    bool right = strcasecmp(digests.hex[0], line->hex) == 0;
     *(right ? &c->right : &c->wrong) += 1;
-    eye_escape(name, strlen(name), escaped, sizeof escaped);
+    if (!right && line->guessed)
+        c->guessed = c->h->algs[0];
+    eye_escape(line->name, strlen(line->name), escaped, sizeof escaped);
     if (!right || !c->h->options->secret.common.quiet)
         printf("%s: %s\n", escaped, right ? "OK" : "FAILED");
     return STATUS_OK;
@@ -214,6 +217,21 @@ static int check_list(struct checked *c, const char *name) {
     return status;
 }
 
+/* b2sum's lines are those of sha512sum, to look at. */
+static int report_wrong(const struct checked *c) {
+    struct eye_err err = {.fail = EYE_FAIL_AUTHENTIC, .column = EYE_NO_COLUMN};
+    const struct eye_hash_alg *alg, *other = NULL;
+    snprintf(err.text, sizeof err.text, "%zu of %zu digests did not match", c->wrong, c->right + c->wrong);
+    for (size_t i = 0; c->guessed && (alg = eye_hash_alg(i)); i++)
+        if (alg != c->guessed && alg->digest_bytes == c->guessed->digest_bytes)
+            other = alg;
+    if (other)
+        snprintf(err.cause, sizeof err.cause,
+                 "lines that do not name their algorithm were taken for %s; -a %s takes them for another's",
+                 c->guessed->name, other->name);
+    return report(&err);
+}
+
 static int hash_check(struct hashing *h, struct arguments arguments) {
     struct checked c = {.h = h};
     int status = STATUS_OK;
@@ -223,10 +241,8 @@ static int hash_check(struct hashing *h, struct arguments arguments) {
         notice("%zu %s no digest", c.malformed, c.malformed == 1 ? "line holds" : "lines hold");
     if (status)
         return status;
-    if (c.wrong > 0) {
-        notice("%zu of %zu digests did not match", c.wrong, c.right + c.wrong);
-        return STATUS_AUTHENTIC;
-    }
+    if (c.wrong > 0)
+        return report_wrong(&c);
     if (c.right == 0 && c.unreadable == 0)
         notice("there is no digest in the list");
     return c.unreadable > 0 || c.right == 0 ? STATUS_OTHER : STATUS_OK;

@@ -13,12 +13,17 @@ struct hash_options {
     bool check;
 };
 
+struct hash_line {
+    const char *alg, *hex, *name;
+    bool
+        guessed; /* the line does not name its algorithm: that of SHA-2 and the old ones with such a length */
+};
+
 /* Reads a list of digests as sha256sum writes it ("HEX  NAME", "HEX *NAME", "ALG (NAME) = HEX", with a
  * backslash before a line whose name is escaped) and hands each to found, until that returns another status
  * than 0, which is returned. alg: of lines that do not name theirs; NULL: by the digest's length. Empty lines
  * and those that begin with # are nothing, others are counted. */
-int hash_list_read(FILE *list, const char *alg,
-                   int (*found)(void *user, const char *alg, const char *hex, const char *name), void *user,
-                   size_t *ret_malformed);
+int hash_list_read(FILE *list, const char *alg, int (*found)(void *user, const struct hash_line *line),
+                   void *user, size_t *ret_malformed);
 
 #endif

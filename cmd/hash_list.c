@@ -5,10 +5,6 @@
 
 #include "hash.h"
 
-struct line {
-    const char *alg, *hex, *name;
-};
-
 static const char *alg_by_length(size_t digits) {
     static const char *const names[] = {"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "crc32c"};
     for (size_t n = 0; n < sizeof names / sizeof names[0]; n++) {
@@ -45,7 +41,7 @@ static bool unescape(char *name) {
 }
 
 /* "ALG (NAME) = HEX"; coreutils writes BLAKE2b. */
-static bool split_tagged(char *text, struct line *ret) {
+static bool split_tagged(char *text, struct hash_line *ret) {
     char *open = strstr(text, " ("), *end = NULL;
     for (char *at = open; at && (at = strstr(at, ") = ")); at++)
         end = at;
@@ -54,30 +50,30 @@ static bool split_tagged(char *text, struct line *ret) {
     *open = *end = '\0';
     for (char *c = text; *c; c++)
         *c = (char)tolower((unsigned char)*c);
-    *ret = (struct line){.alg = text, .hex = end + 4, .name = open + 2};
+    *ret = (struct hash_line){.alg = text, .hex = end + 4, .name = open + 2};
     return is_hex(ret->hex, strlen(ret->hex));
 }
 
 /* "HEX  NAME" or "HEX *NAME". */
-static bool split_plain(char *text, const char *alg, struct line *ret) {
+static bool split_plain(char *text, const char *alg, struct hash_line *ret) {
     size_t digits = strcspn(text, " ");
     if (!is_hex(text, digits) || text[digits] != ' ' ||
         (text[digits + 1] != ' ' && text[digits + 1] != '*') || !text[digits + 2])
         return false;
     text[digits] = '\0';
-    *ret = (struct line){.alg = alg ? alg : alg_by_length(digits), .hex = text, .name = text + digits + 2};
+    *ret = (struct hash_line){
+        .alg = alg ? alg : alg_by_length(digits), .hex = text, .name = text + digits + 2, .guessed = !alg};
     return ret->alg != NULL;
 }
 
-int hash_list_read(FILE *list, const char *alg,
-                   int (*found)(void *user, const char *alg, const char *hex, const char *name), void *user,
-                   size_t *ret_malformed) {
+int hash_list_read(FILE *list, const char *alg, int (*found)(void *user, const struct hash_line *line),
+                   void *user, size_t *ret_malformed) {
     char *text = NULL;
     size_t size = 0;
     int status = 0;
     ssize_t n;
     while (status == 0 && (n = getline(&text, &size, list)) >= 0) {
-        struct line line;
+        struct hash_line line;
         if (n > 0 && text[n - 1] == '\n')
             text[--n] = '\0';
         if (n == 0 || text[0] == '#')
@@ -86,7 +82,7 @@ int hash_list_read(FILE *list, const char *alg,
         char *start = text + escaped;
         if ((split_plain(start, alg, &line) || split_tagged(start, &line)) &&
             (!escaped || unescape((char *)line.name)))
-            status = found(user, line.alg, line.hex, line.name);
+            status = found(user, &line);
         else
             (*ret_malformed)++;
     }

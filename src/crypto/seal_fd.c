@@ -5,7 +5,8 @@
  * several threads written, at the unit's own place. With one thread the caller does it all. Memory: two units
  * a thread, whatever the size.
  *
- * Decrypting writes a unit once all its chunks have verified. The first unit that fails ends the others. */
+ * Of a unit in which a chunk does not verify, those before it are written. The first unit that fails ends the
+ * others. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -48,6 +49,7 @@ struct unit {
     size_t size;
     bool last, by_fd; /* by_fd: the cipher takes the chunks from the file itself */
     uint8_t *in, *out;
+    int64_t out_bytes; /* of the chunks that are done, and verified */
 };
 
 /* ---- one unit ---- */
@@ -64,6 +66,7 @@ static int unit_take(struct work *w, struct unit *unit) {
     if (r > 0) {
         unit->number = w->next++;
         unit->size = wanted;
+        unit->out_bytes = 0;
         if (w->in_at < 0) {
             r = io_read(w->in, unit->in, wanted, -1);
             unit->size = r < 0 ? 0 : (size_t)r;
@@ -87,17 +90,16 @@ static int unit_read(const struct work *w, struct unit *unit) {
     return n < 0 ? (int)n : n < (int64_t)unit->size ? EYE_ETRUNCATED : 0;
 }
 
-/* Encrypts or decrypts the unit's chunks. Returns the bytes in unit->out. */
-static int64_t unit_crypt(const struct work *w, eye_cipher *cipher, const struct unit *unit) {
+/* Encrypts or decrypts the unit's chunks, until one fails. */
+static int unit_crypt(const struct work *w, eye_cipher *cipher, struct unit *unit) {
     uint64_t number = unit->number * UNIT_CHUNKS;
-    size_t out_at = 0;
     uint8_t tag[EYE_TAG_BYTES];
     /* The last chunk is a short one, and it is there even if nothing is left for it. */
     for (size_t at = 0; at < unit->size || (unit->last && at == unit->size); at += w->chunk_in, number++) {
         size_t size = MIN(w->chunk_in, unit->size - at);
         struct piece piece = {
             .data = unit->in + at, .fd = w->in, .offset = unit_offset(w, unit) + (int64_t)at};
-        uint8_t *tag_at = unit->out + out_at + size;
+        uint8_t *out = unit->out + unit->out_bytes, *tag_at = out + size;
         piece.size = size;
         if (w->way == EYE_DECRYPT) {
             if (size < EYE_TAG_BYTES)
@@ -110,55 +112,55 @@ static int64_t unit_crypt(const struct work *w, eye_cipher *cipher, const struct
             if (w->way == EYE_DECRYPT) {
                 int64_t n = io_read(w->in, tag, sizeof tag, piece.offset + (int64_t)piece.size);
                 if (n < (int64_t)sizeof tag)
-                    return n < 0 ? n : EYE_ETRUNCATED;
+                    return n < 0 ? (int)n : EYE_ETRUNCATED;
                 tag_at = tag;
             }
         }
-        int r = seal_chunk(&w->seal, cipher, w->way, number, &piece, unit->out + out_at, tag_at);
+        int r = seal_chunk(&w->seal, cipher, w->way, number, &piece, out, tag_at);
         if (r < 0)
             return r;
-        out_at += piece.size + (w->way == EYE_ENCRYPT ? EYE_TAG_BYTES : 0);
+        unit->out_bytes += (int64_t)(piece.size + (w->way == EYE_ENCRYPT ? EYE_TAG_BYTES : 0));
     }
-    return (int64_t)out_at;
+    return 0;
 }
 
 /* Writes the part of a unit's result that is wanted, in its turn or at its place. */
-static int64_t unit_write(const struct work *w, const struct unit *unit, int64_t size) {
-    int64_t at = (int64_t)(unit->number * UNIT_CHUNKS * w->chunk_out);
+static int64_t unit_write(const struct work *w, const struct unit *unit) {
+    int64_t at = (int64_t)(unit->number * UNIT_CHUNKS * w->chunk_out), size = unit->out_bytes;
     if (w->out_at >= 0)
         return io_write(w->out, unit->out, (size_t)size, w->out_at + at);
     int64_t skip = w->first > at ? w->first - at : 0;
     if (size - 1 > w->last - at)
         size = w->last - at + 1;
-    return io_write(w->out, unit->out + skip, (size_t)(size - skip), -1);
+    return skip < size ? io_write(w->out, unit->out + skip, (size_t)(size - skip), -1) : 0;
 }
 
-static void fail(struct work *w, int code, uint64_t unit) {
+/* text_at: the first byte of the text that is not known. */
+static void fail(struct work *w, int code, int64_t text_at) {
     if (w->code < 0)
         return;
     w->code = code;
     if (code == -EBADMSG)
         err_set(&w->err, code, EYE_FAIL_AUTHENTIC,
-                unit == 0 ? "does not verify from the beginning"
-                          : "does not verify from byte %llu of the text on: changed, or cut there",
-                (unsigned long long)unit * UNIT_TEXT);
+                text_at == 0 ? "does not verify from the beginning"
+                             : "does not verify from byte %lld of the text on: changed, or cut there",
+                (long long)text_at);
     else
         err_set(&w->err, code, EYE_FAIL_OTHER, "%s", eye_strerror(code));
 }
 
-/* Ends a unit that failed, or has a result of n bytes. */
-static void unit_end(struct work *w, const struct unit *unit, int64_t n) {
+/* Ends a unit that failed, or is done: what it has is written either way. */
+static void unit_end(struct work *w, const struct unit *unit, int code) {
     bool in_order = w->out_at < 0;
-    if (!in_order && n >= 0)
-        n = unit_write(w, unit, n);
+    int64_t n = in_order ? 0 : unit_write(w, unit);
     pthread_mutex_lock(&w->lock);
     while (in_order && w->turn != unit->number && w->code == 0)
         pthread_cond_wait(&w->turned, &w->lock);
-    if (in_order && n >= 0 && w->code == 0)
-        n = unit_write(w, unit, n);
+    if (in_order && w->code == 0)
+        n = unit_write(w, unit);
     w->turn++;
-    if (n < 0) {
-        fail(w, (int)n, unit->number);
+    if (n < 0 || code < 0) {
+        fail(w, n < 0 ? (int)n : code, (int64_t)unit->number * UNIT_TEXT + unit->out_bytes);
     } else {
         w->taken += (int64_t)unit->size;
         w->written += n;
@@ -171,12 +173,14 @@ static void unit_end(struct work *w, const struct unit *unit, int64_t n) {
 
 /* ---- all of them ---- */
 
-static int64_t unit_run(struct work *w, eye_cipher *cipher, struct unit *unit) {
+static int unit_run(struct work *w, eye_cipher *cipher, struct unit *unit) {
     int r = unit_read(w, unit);
-    int64_t n = r < 0 ? r : unit_crypt(w, cipher, unit);
-    if (n != -EOPNOTSUPP || !unit->by_fd)
-        return n;
+    if (r == 0)
+        r = unit_crypt(w, cipher, unit);
+    if (r != -EOPNOTSUPP || !unit->by_fd)
+        return r;
     unit->by_fd = false; /* not from this file system */
+    unit->out_bytes = 0;
     return unit_run(w, cipher, unit);
 }
 
