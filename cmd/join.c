@@ -58,13 +58,12 @@ static enum eye_fail fail_of(enum eye_reason reason, const struct eye_err *err) 
 /* Reports how the only connection went, or how the serving failed. */
 static int join_status(const struct run *run, const struct joining_part *jp) {
     struct eye_err err = jp->outcome.err;
-    if (run->signum || (jp->result >= 0 && (!run->events.one_shot || jp->outcome.reason == EYE_REASON_END)))
+    if (run->signum || (jp->result >= 0 && (!run->events.one_shot || !err.code)))
         return STATUS_OK;
     if (!err.text[0]) {
         int code = jp->result < 0 ? (int)jp->result : err.code;
         err = (struct eye_err){.code = code, .column = EYE_NO_COLUMN};
-        snprintf(err.text, sizeof err.text, "%s",
-                 code ? eye_strerror(code) : eye_reason_name(jp->outcome.reason));
+        snprintf(err.text, sizeof err.text, "%s", eye_strerror(code));
     }
     err.fail = fail_of(jp->outcome.reason, &err);
     return report(&err);

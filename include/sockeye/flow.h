@@ -157,7 +157,7 @@ struct eye_relay_opts {
         const struct eye_endpoint *endpoint;
     } side[2];
     int64_t idle_ns; /* ends both when nothing has moved for so long; 0: never */
-    bool idle_ends;  /* that is its orderly end, as of datagrams, and no failure */
+    bool idle_ends;  /* that is its orderly end, as of datagrams: EYE_REASON_IDLE, and no failure */
     bool keep_b;     /* b is neither finished nor closed: it is the caller's again after done */
     uint64_t conn;   /* for the events */
     const struct eye_observer *observer;

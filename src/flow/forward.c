@@ -133,7 +133,7 @@ static void joint_leave(struct joint *j, const struct eye_outcome *outcome) {
     j->leaving->outcome = *outcome;
     if (j->forward->stopped)
         children_end(j->leaving->children);
-    else if (outcome->reason != EYE_REASON_END)
+    else if (outcome->err.code)
         children_kill(j->leaving->children, SIGHUP);
     children_wait(j->leaving->children, &j->op, children_done);
 }

@@ -43,7 +43,8 @@ struct quiet {
     eye_op op;
     eye_relay *relay;
     int64_t limit_ns; /* 0: not yet */
-    bool good;        /* it is the orderly end of EYE_EOF_WAIT, and no failure */
+    enum eye_reason reason;
+    bool good; /* it is the orderly end of EYE_EOF_WAIT, or of datagrams, and no failure */
 };
 
 struct eye_relay {
@@ -201,15 +202,18 @@ static void quiet_done(eye_op *op, int64_t result) {
     int64_t until_ns = time_after(relay->last_ns, quiet->limit_ns);
     if (result < 0 || relay->loop->now_ns < until_ns)
         eye_timer(relay->loop, op, until_ns, quiet_done);
-    else if (quiet->good)
+    else if (!quiet->good)
+        relay_fail(relay, quiet->reason, EYE_EDEADLINE, "no byte for the time that idle= allows");
+    else {
+        relay_blame(relay, quiet->reason, 0, NULL);
         relay_over(relay);
-    else
-        relay_fail(relay, EYE_REASON_IDLE, EYE_EDEADLINE, "no byte for the time that idle= allows");
+    }
 }
 
-static void quiet_start(eye_relay *relay, int64_t limit_ns, bool good) {
+static void quiet_start(eye_relay *relay, int64_t limit_ns, enum eye_reason reason, bool good) {
     struct quiet *quiet = relay->quiet;
     quiet->limit_ns = limit_ns;
+    quiet->reason = reason;
     quiet->good = good;
     relay->last_ns = relay->loop->now_ns;
     if (eye_op_pending(&quiet->op))
@@ -243,7 +247,7 @@ static void way_eof(struct way *w) {
             eye_cancel(relay->loop, &other->op);
         break;
     case EYE_EOF_WAIT:
-        quiet_start(relay, relay->opts.side[from].wait_ns, true);
+        quiet_start(relay, relay->opts.side[from].wait_ns, EYE_REASON_END, true);
         break;
     }
     if (w->discarding)
@@ -548,15 +552,27 @@ void eye_relay_run(eye_relay *relay, eye_op *op, eye_done *done) {
     relay->op = op;
     relay->last_ns = relay->loop->now_ns;
     if (relay->opts.idle_ns > 0)
-        quiet_start(relay, relay->opts.idle_ns, relay->opts.idle_ends);
+        quiet_start(relay, relay->opts.idle_ns, EYE_REASON_IDLE, relay->opts.idle_ends);
     for (int i = 0; i < 2; i++)
         way_next(&relay->way[i]);
+}
+
+/* A file that takes no more is one that takes nothing. */
+static void explain_lost(const eye_relay *relay, struct eye_err *err) {
+    for (int i = 0; i < 2; i++) {
+        const struct eye_endpoint *endpoint = relay->opts.side[i].endpoint;
+        bool reads = endpoint && endpoint->scheme == EYE_FILE && !endpoint->append && !endpoint->create;
+        if (reads && relay->what == endpoint->text)
+            err_cause(err, "the file is read; append or create writes to it");
+    }
 }
 
 void eye_relay_outcome(const eye_relay *relay, struct eye_outcome *ret_outcome) {
     *ret_outcome = (struct eye_outcome){.reason = relay->reason};
     if (relay->code)
         outcome_fail(ret_outcome, relay->reason, relay->code, relay->what);
+    if (relay->code == -EPIPE)
+        explain_lost(relay, &ret_outcome->err);
     for (int i = 0; i < 2; i++) {
         const struct way *w = &relay->way[i];
         ret_outcome->bytes[i] = w->bytes;

@@ -47,10 +47,28 @@ static int fd_fail(int code, const struct eye_endpoint *e, struct eye_err *reter
     return code;
 }
 
+/* Whether each datagram that it is to send wants an address. */
+static bool is_unconnected(int fd) {
+    struct sockaddr_storage peer;
+    int type = 0;
+    socklen_t len = sizeof type, peer_len = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM &&
+           getpeername(fd, (struct sockaddr *)&peer, &peer_len) < 0 && errno == ENOTCONN;
+}
+
+static int no_address(const struct eye_endpoint *e, struct eye_err *reterr) {
+    return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
+                   "%s: an inherited socket of datagrams that is not connected; name its address, as "
+                   "udp:HOST:PORT",
+                   e->text);
+}
+
 static int fd_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **ret_stream,
                    struct eye_err *reterr) {
     if (fd_listens(e->fd))
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: the descriptor listens", e->text);
+    if (is_unconnected(e->fd))
+        return no_address(e, reterr);
     int r = open_both(loop, e->fd, ret_stream);
     return r < 0 ? fd_fail(r, e, reterr) : 0;
 }
@@ -58,12 +76,8 @@ static int fd_open(eye_loop *loop, const struct eye_endpoint *e, eye_stream **re
 static int fd_listening(eye_loop *loop, const struct eye_endpoint *e, struct eye_err *reterr) {
     if (fcntl(e->fd, F_GETFL) < 0)
         return fd_fail(-errno, e, reterr);
-    int type = 0;
-    socklen_t size = sizeof type;
-    if (getsockopt(e->fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM)
-        return err_set(
-            reterr, EYE_ESYNTAX, EYE_FAIL_USAGE,
-            "%s: an inherited socket of datagrams is no server; name its address, as udp:HOST:PORT", e->text);
+    if (is_unconnected(e->fd))
+        return no_address(e, reterr);
     if (!fd_listens(e->fd))
         return err_set(reterr, EYE_ESYNTAX, EYE_FAIL_USAGE, "%s: the descriptor does not listen", e->text);
     AUTO_FD int own = fcntl(e->fd, F_DUPFD_CLOEXEC, 3);

@@ -32,8 +32,9 @@ def pairs(fits=lambda actor, other: True, **wanted):
 class Join:
     """A relay between two sides: `actor` is the one that acts, `other` the one that it is done to."""
 
-    def __init__(self, pair, actor, tmp_path):
+    def __init__(self, pair, actor, tmp_path, dials):
         self.actor_index = actor
+        self.dials = dials  # FROM is dialled, too
         # A file gives where it acts, and takes where the other does.
         self.sides = [SIDES[kind](tmp_path, f"side{index}", index != actor)
                       for index, kind in enumerate(pair)]
@@ -41,13 +42,16 @@ class Join:
         self.names = ("from", "to") if actor == 0 else ("to", "from")
 
     def start(self, start_sockeye, engine, *options):
-        texts = [side.text(index == 0) for index, side in enumerate(self.sides)]
+        firsts = [not self.dials, False]
+        texts = [side.text(first) for side, first in zip(self.sides, firsts)]
+        if self.dials:
+            texts[0] += ",dial"
         more = {key: value for side in self.sides for key, value in side.options().items()}
         self.relay = start_sockeye("relay", "--once", "--engine", engine, *options, *texts, **more)
         for side in self.sides:
             side.started()
-        for index, side in enumerate(self.sides):
-            side.open(self.relay, index == 0)
+        for side, first in zip(self.sides, firsts):
+            side.open(self.relay, first)
 
     def ends(self, status, reason, given, taken):
         """The relay ends so: bytes delivered from the actor to the other, and back."""
@@ -57,7 +61,8 @@ class Join:
         closed = self.relay.wait_event("closed")
         counts = [given, taken] if self.actor_index == 0 else [taken, given]
         assert (closed["reason"], closed["bytes"]) == (reason, counts), self.relay
-        lines = [line for line in self.relay.stderr.splitlines() if "listening on" not in line]
+        lines = [line for line in self.relay.stderr.splitlines()
+                 if "listening on" not in line and "likely cause: " not in line]
         assert len(lines) == (status != 0), lines
 
     def close(self):
@@ -71,8 +76,8 @@ def join(start_sockeye, engine, tmp_path):
     """join(pair, actor, *options) starts a relay, and gives it with its two sides."""
     joins = []
 
-    def start(pair, actor, *options, put=QUESTION):
-        joins.append(Join(pair, actor, tmp_path))
+    def start(pair, actor, *options, put=QUESTION, dials=False):
+        joins.append(Join(pair, actor, tmp_path, dials))
         if pair[actor] == "file":
             joins[-1].actor.put(put)
         joins[-1].start(start_sockeye, engine, *options)
@@ -120,6 +125,7 @@ def test_an_answer_to_a_file_that_is_read_is_lost(join, pair, actor):
         j.other.send(b"lost")
         j.other.finish()
     j.ends(7, "truncated", 5, 0)
+    assert "likely cause: the file is read; append or create writes to it" in j.relay.stderr
 
 
 # ---- a reset ----
@@ -150,6 +156,33 @@ def test_a_reset_is_exit_7_with_both_counts(join, pair, actor):
         assert j.relay.wait_event("exit")["signal"] == 1  # it is hung up on
     j.ends(7, "reset", 3, taken)
     assert "connection reset by peer" in j.relay.stderr
+
+
+@pairs(lambda actor, other: actor == "file" and other not in ("exec", "pipes"))
+def test_a_file_that_cannot_be_read_is_no_end(join, pair, actor):
+    """The other side is told by a reset, where its kind has one, and never by an orderly end alone."""
+    j = join(pair, actor, put=None, dials=pair[0] == "tcp")  # or the reset could come to who still connects
+    if j.other.sees_resets:
+        with pytest.raises(ConnectionResetError):
+            j.other.receive_all()
+    elif pair[1 - actor] != "file":
+        assert j.other.receive_all() == b""
+    j.ends(1, "error", 0, 0)
+    assert f"{j.actor.path}: input/output error" in j.relay.stderr
+    if pair[1 - actor] == "file":
+        assert j.other.receive_all() == b""
+
+
+@pytest.mark.parametrize("first", ["the file", "the command"])
+@pytest.mark.parametrize("kind", ["exec", "exec,pipes"])
+def test_a_file_that_cannot_be_read_hangs_up_on_a_command(start_sockeye, engine, kind, first):
+    """Which may not have come to say a word by then."""
+    ends = ["file:/proc/self/mem", f"{kind}:exec sleep 60"]
+    relay = start_sockeye("relay", "--engine", engine, *(ends if first == "the file" else reversed(ends)))
+    assert relay.wait() == 1 and "/proc/self/mem: input/output error" in relay.stderr
+    assert relay.wait_event("exit")["signal"] == 1
+    closed = relay.wait_event("closed")
+    assert (closed["reason"], closed["bytes"]) == ("error", [0, 0])
 
 
 # ---- a side that takes no more ----

@@ -227,7 +227,7 @@ def test_relay_from_unix_datagrams(start_sockeye, tmp_path, engine):
                 sock.sendto(data, str(tmp_path / "s"))
                 assert sock.recv(65536) == data
         for closed in relay.wait_events(6, "closed"):
-            assert closed["reason"] == "end" and closed["bytes"] == [20_001, 20_001]
+            assert closed["reason"] == "idle" and closed["bytes"] == [20_001, 20_001]
         socks[0].sendto(b"anew", str(tmp_path / "s"))  # a peer once more
         assert socks[0].recv(10) == b"anew"
 
@@ -340,6 +340,29 @@ def test_nobody_there(run_sockeye):
     assert result.err.splitlines()[0] == f"sockeye: connect: udp:127.0.0.1:{port}: connection refused"
 
 
+# ---- inherited sockets ----
+
+@pytest.mark.parametrize("words", [("echo", "{}"), ("listen", "{}"), ("connect", "{}"), ("relay", "{}", "exec:cat"),
+                                   ("relay", "exec:cat", "{}")], ids=" ".join)
+def test_an_inherited_socket_that_is_not_connected(run_sockeye, words):
+    with udp() as sock:
+        endpoint = f"fd:{sock.fileno()}"
+        result = run_sockeye(*(word.format(endpoint) for word in words), pass_fds=[sock.fileno()])
+        assert result.status == 2
+        assert result.err == (f"sockeye: {words[0]}: {endpoint}: an inherited socket of datagrams that is not connected; "
+                              "name its address, as udp:HOST:PORT\n")
+
+
+def test_an_inherited_socket_that_is_connected(run_sockeye, engine):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        ours.settimeout(DEADLINE_S)
+        ours.send(b"to you")
+        result = run_sockeye("connect", "--engine", engine, f"fd:{theirs.fileno()}", "--send", "to me",
+                             "--eof=wait=200ms", pass_fds=[theirs.fileno()])
+        assert (result.status, result.out, ours.recv(10)) == (0, b"to you", b"to me")
+
+
 # ---- relay ----
 
 def test_relay_udp_to_tcp(start_sockeye, peers, engine):
@@ -375,7 +398,7 @@ def test_relay_udp_to_udp(start_sockeye, engine):
                 sock.sendto(data, ("::1", port))
                 assert sock.recv(65536) == data
     for closed in relay.wait_events(2, "closed"):  # by their silence
-        assert closed["reason"] == "end" and closed["bytes"] == [65508, 65508]
+        assert closed["reason"] == "idle" and closed["bytes"] == [65508, 65508]
 
 
 # ---- row 14: the sender ----

@@ -27,7 +27,8 @@ from processes import DEADLINE_S, eventually, shell_status
 pytestmark = [pytest.mark.faults, pytest.mark.not_sanitized]
 
 THERE, BACK = payload(150_000, 1), payload(120_000, 2)
-NUMBERS_MAX = 24  # of a call that is made often, this many of the times that it is made fail
+LINES = b"".join(THERE[at:at + 32].hex().encode() + b"\n" for at in range(0, 2000, 32))  # for a terminal
+SAMPLES = 6  # where a run takes long: so many of the times that a call is made fail
 
 # What each call can fail with, by what it is for. "short": it moves one byte.
 FAULTS = {
@@ -241,18 +242,14 @@ def download(run, *options):
     return outcome._replace(got=[*outcome.got, copy.read_bytes()], want=[*outcome.want, BACK])
 
 
-def command(run, *options, kind="exec"):
+def command(run, *options, kind="exec", data=THERE):
     """A file through a command into a file."""
     source, copy = run.tmp_path / "source", run.tmp_path / "copy"
-    source.write_bytes(THERE)
+    source.write_bytes(data)
     with source.open("rb") as stdin, copy.open("wb") as stdout:
         run.start("connect", *options, f"{kind}:cat", stdin=stdin, stdout=stdout)
     outcome = run.end({})
-    return outcome._replace(got=[copy.read_bytes()], want=[THERE])
-
-
-def pipes(run, *options):
-    return command(run, *options, kind="exec,pipes")
+    return outcome._replace(got=[copy.read_bytes()], want=[data])
 
 
 WORD, WORDS = THERE[:200].hex(), 12
@@ -351,7 +348,7 @@ def threads(run, *options):
     port = re.search(r"listening on tcp:127\.0\.0\.1:(\d+)", run.told())
     if not port:
         return unknown(run)
-    with contextlib.suppress(ConnectionRefusedError):
+    with contextlib.suppress(ConnectionRefusedError, ConnectionResetError):
         client = run.held(socket.create_connection(("127.0.0.1", int(port[1])), DEADLINE_S))
         run.converse("client", client, THERE).join()
     run.child.terminate()
@@ -421,7 +418,8 @@ SCENARIOS = {
     "download": (download, EPOLL),
     "download-copied": (download, EPOLL, COPIED),
     "command": (command, EPOLL),
-    "pipes": (pipes, EPOLL),
+    "pipes": (functools.partial(command, kind="exec,pipes"), EPOLL),
+    "terminal": (functools.partial(command, kind="exec,pty", data=LINES), EPOLL),
     "datagrams": (datagrams, EPOLL),
     "datagrams-unix": (functools.partial(datagrams, scheme="unix"), EPOLL),
     "senders": (senders, EPOLL),
@@ -476,11 +474,11 @@ def counts_of(sockeye, tmp_path, scenario):
     return {name: int(count) for name, count in (line.rsplit(" ", 1) for line in lines)}
 
 
-def numbers(count, most):
-    """Which of so many calls fail: all, or as many of the first as of the rest, evenly."""
-    if count <= most:
+def numbers(count, scenario):
+    """Which of so many calls fail: all; or, where a run takes long, as many of the first as of the rest, evenly."""
+    if count <= SAMPLES or scenario not in TRANSFERS + DATAGRAMS:
         return range(1, count + 1)
-    half = most // 2
+    half = SAMPLES // 2
     step = (count - half) / half
     return [*range(1, half + 1), *(half + round(step * i) for i in range(1, half + 1))]
 
@@ -492,7 +490,7 @@ def test_each_call_fails_in_its_turn(sockeye, needs, tmp_path, scenario, group):
     counts = counts_of(sockeye, tmp_path, scenario)
     found = []
     for call, errors in FAULTS[group].items():
-        for number in numbers(counts.get(call, 0), 6 if scenario in TRANSFERS + DATAGRAMS else NUMBERS_MAX):
+        for number in numbers(counts.get(call, 0), scenario):
             for error in errors:
                 code = error if error == "short" else getattr(errno, error)
                 outcome = play(scenario, sockeye, tmp_path, {"EYE_FAULT": f"{call}:{number}:{code}"})

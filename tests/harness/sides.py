@@ -267,6 +267,10 @@ class File(Side):
         return f"file:{self.path}" + (",create" if self.takes else "")
 
     def put(self, data):
+        """Bytes to be read, or None for a file that cannot be read: of a process's memory at address 0."""
+        if data is None:
+            self.path = "/proc/self/mem"
+            return
         with open(self.path, "wb") as file:
             file.write(data)
 

@@ -320,7 +320,7 @@ static void peers_max(eye_loop *loop) {
     /* One that falls silent makes room; the one that waited has lost nothing. */
     to[2] = accept_joint();
     CHECK(joint.seen->count[EYE_EVENT_CLOSED] >= 1);
-    CHECK_STR(eye_reason_name(joint.seen->reason), "end");
+    CHECK_STR(eye_reason_name(joint.seen->reason), "idle");
     expect_text(loop, to[2], "third");
     CHECK_INT(write(to[2], "answer", 6), 6);
     expect_text(loop, fd[2], "answer");
