@@ -349,8 +349,8 @@ def test_an_inherited_socket_that_is_not_connected(run_sockeye, words):
         endpoint = f"fd:{sock.fileno()}"
         result = run_sockeye(*(word.format(endpoint) for word in words), pass_fds=[sock.fileno()])
         assert result.status == 2
-        assert result.err == (f"sockeye: {words[0]}: {endpoint}: an inherited socket of datagrams that is not connected; "
-                              "name its address, as udp:HOST:PORT\n")
+        assert result.err == (f"sockeye: {words[0]}: {endpoint}: an inherited socket of datagrams that is not "
+                              "connected; name its address, as udp:HOST:PORT\n")
 
 
 def test_an_inherited_socket_that_is_connected(run_sockeye, engine):

@@ -7,8 +7,8 @@
  * The variables and LD_PRELOAD are taken out of the environment, so that commands of the program's own are
  * left alone. A fault is one that the kernel could produce. So EAGAIN is told of no regular file, which never
  * makes anybody wait; and what was said to wait becomes ready again: edge-triggered, the kernel says so anew
- * (epoll(7)), and is made to here. EIO is told of no terminal, for it is how its end is told. close(2) closes
- * before it fails. */
+ * (epoll(7)), and is made to here. EIO is told of no terminal, for it is how its end is told, and EPIPE
+ * neither, which none says. close(2) closes before it fails. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -127,7 +127,7 @@ static int moves(const char *name, int fd, int other, size_t *size) {
     }
     if (error == EAGAIN && is_regular(fd) && (other < 0 || is_regular(other)))
         return 0;
-    if (error == EIO && isatty(fd))
+    if ((error == EIO || error == EPIPE) && isatty(fd))
         return 0;
     if (error == EAGAIN) {
         becomes_ready_again(fd);

@@ -475,7 +475,7 @@ def counts_of(sockeye, tmp_path, scenario):
 
 
 def numbers(count, scenario):
-    """Which of so many calls fail: all; or, where a run takes long, as many of the first as of the rest, evenly."""
+    """Which of so many calls fail: all; where a run takes long, as many of the first as of the rest, evenly."""
     if count <= SAMPLES or scenario not in TRANSFERS + DATAGRAMS:
         return range(1, count + 1)
     half = SAMPLES // 2
