@@ -70,6 +70,15 @@ def over_best(samples, medians, names):
     return {name: ratio for name, ratio in ratios.items() if ratio is not None}
 
 
+def judged(goal, samples, key, ours):
+    """Whether a goal for something else that was seen is reached."""
+    medians = {name: statistics.median(sample[key] for sample in found) for name, found in samples.items()
+               if found and all(key in sample for sample in found)}
+    limit = goal.limit(medians)
+    return {"text": f"at most {goal.text()}", "limit": limit,
+            "reached": limit is not None and any(medians[name] <= limit for name in ours if name in medians)}
+
+
 def summary(row, rivals, samples, left_out, twin, facts):
     """What was measured of a row. `twin` ends the name of what was measured a second time."""
     medians = {rival.name: rounded(statistics.median(sample["figure"] for sample in samples[rival.name]))
@@ -90,6 +99,7 @@ def summary(row, rivals, samples, left_out, twin, facts):
         "medians": medians, "x_bare": x_bare, "x_goal": x_goal, "ours": ours, "bare": bare,
         "goal": {"text": f"at most {row.goal.text()}", "limit": limit and rounded(limit),
                  "reached": any(x_goal.get(name, math.inf) <= 1 for name in ours)},
+        "also": {key: judged(goal, samples, key, ours) for key, goal in row.also.items()},
         "same_twice": spread, "left_out": left_out,
         "versions": {rival.package: version(rival.package) for rival in rivals if rival.package},
         "samples": {rival.name: [{key: rounded(value) for key, value in sample.items()} for sample in
@@ -133,6 +143,9 @@ def verdict(told):
 
 def remarks(told):
     yield f"goal: {told['goal']['text']}: {verdict(told)[1]}"
+    for key, also in told.get("also", {}).items():
+        limit = "" if also["limit"] is None else f" = {also['limit']:.2%}"
+        yield f"goal: {key} {also['text']}{limit}: {'reached' if also['reached'] else 'missed'}"
     if told["same_twice"] is not None:
         yield f"the same twice: {told['same_twice']:.1%} apart"
     if told["versions"]:

@@ -59,6 +59,7 @@ class Row:
     work: typing.Any
     rivals: list
     goal: Goal
+    also: dict = dataclasses.field(default_factory=dict)  # goals for what else is seen: {"dropped": Goal(...)}
 
 
 class Context:
