@@ -240,12 +240,15 @@ EYE_API int eye_tree_show(const struct eye_tree *tree, const struct eye_packet *
 /* ---- one field of every packet ---- */
 
 /* A path that was read once, to be looked for in many packets. */
+enum { EYE_PATH_ROWS_MAX = 4 };
 struct eye_path {
-    uint8_t what, level, proto, row;
+    uint8_t what, level, quoted, proto, count, row[EYE_PATH_ROWS_MAX];
+    bool word;
 };
 
-/* Reads a path of the JSON: "ip.src", "frame.time", "vlan", "inner.tcp.dst_port", "tcp.options.mss". Errors:
- * EYE_ESYNTAX for a name that nothing has, with the nearest one that is there. */
+/* Reads a path of the JSON: "ip.src", "frame.time", "vlan", "inner.tcp.dst_port", "tcp.options.mss",
+ * "dns.answers.type_text". Errors: EYE_ESYNTAX for a name that nothing has, with the nearest one that is
+ * there. */
 EYE_API int eye_path_parse(const char *text, struct eye_path *ret_path, struct eye_err *reterr);
 
 /* Writes what the packet has there as text, as eye_field_text does; of a list's fields all, with commas

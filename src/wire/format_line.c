@@ -61,16 +61,34 @@ _Static_assert(ARRAY_LEN(labels) == EYE_PROTO_MAX, "a label for every protocol")
 
 /* ---- fields by their name ---- */
 
-static bool field_in(const struct line *l, unsigned layer, const char *name, struct eye_field *ret_field) {
-    struct eye_cursor cursor = {.layer = (uint16_t)layer};
-    struct eye_field field;
-    while (eye_tree_next(l->tree, l->packet, &cursor, &field) && field.layer == layer) {
-        if (!field.name || strcmp(field.name, name) != 0)
+static bool is_row(const struct wire_row *row, const char *name) {
+    return row->name && *row->name == *name && strcmp(row->name, name) == 0;
+}
+
+/* A layer's next field of a name, in the order of eye_tree_next; *at is where it is looked for, from 0 on. */
+static bool next_in(const struct line *l, unsigned layer_at, const char *name, unsigned *at,
+                    struct eye_field *ret_field) {
+    const struct eye_layer *layer = &l->tree->layer[layer_at];
+    const struct wire_dissector *dissector = wire_of(layer->proto);
+    const struct wire_row *rows = dissector->rows;
+    while (*at < dissector->row_count) {
+        const struct wire_row *row = &rows[(*at)++];
+        if (is_row(row, name) && wire_field_fixed(l->packet, layer, row, ret_field))
+            return true;
+    }
+    while (*at < dissector->row_count + layer->item_count) {
+        const struct eye_item *item = &l->tree->item[layer->item + (*at)++ - dissector->row_count];
+        if (!is_row(&rows[item->row], name))
             continue;
-        *ret_field = field;
+        wire_field_item(rows, item, ret_field);
         return true;
     }
     return false;
+}
+
+static bool field_in(const struct line *l, unsigned layer, const char *name, struct eye_field *ret_field) {
+    unsigned at = 0;
+    return next_in(l, layer, name, &at, ret_field);
 }
 
 static void put_field(const struct line *l, const struct eye_field *field) {
@@ -326,12 +344,10 @@ static void told_summary(const struct line *l, unsigned layer, uint32_t size) {
     struct eye_field field;
     (void)size;
     for (size_t i = 0; i < ARRAY_LEN(told); i++) {
-        struct eye_cursor cursor = {.layer = (uint16_t)layer};
+        unsigned at = 0;
         if (told[i].proto != l->tree->layer[layer].proto)
             continue;
-        while (eye_tree_next(l->tree, l->packet, &cursor, &field) && field.layer == layer) {
-            if (!field.name || strcmp(field.name, told[i].name) != 0)
-                continue;
+        while (next_in(l, layer, told[i].name, &at, &field)) {
             out_text(l->out, told[i].before);
             if (field.word)
                 out_text(l->out, field.word);
@@ -473,9 +489,11 @@ void format_line(struct out *out, const struct eye_tree *tree, const struct eye_
 
     if (!out_fits(out, FORMAT_TIME_MAX))
         return;
-    paint(&l, dim);
-    out->pos = format_time_line(out->pos, look, packet->time_ns);
-    paint(&l, plain);
+    if (look->clock != EYE_CLOCK_NONE) {
+        paint(&l, dim);
+        out->pos = format_time_line(out->pos, look, packet->time_ns);
+        paint(&l, plain);
+    }
     for (; at < tree->layer_count && tree->layer[at].proto <= EYE_PROTO_NULL && tree->layer[at].level == 0;
          at++)
         put_link(&l, at);

@@ -1,8 +1,9 @@
 /* path.c: one field of every packet, by the path that it has in the JSON.
  *
- * A path is read once, into the protocol and the row of its table, so that a packet costs a look at its
- * layers and one value. "inner." and "quoted." before it count levels down; the outermost header of a name is
- * the one that is meant otherwise. */
+ * A path is read once, into the protocol and the rows of its table, so that a packet costs a look at its
+ * layers and one value, or, of what has no fixed place, at its items. There the lists that an item lies in
+ * are those that the path names: a row of a name may stand in several. "inner." and "quoted." before it count
+ * levels down; the outermost header of a name is the one that is meant otherwise. */
 #include <stdio.h>
 
 #include "wire/format.h"
@@ -50,31 +51,53 @@ static int proto_of(const char *text, const char *word, size_t size, uint8_t *re
                     struct eye_err *reterr) {
     const char *names[EYE_PROTO_MAX + ARRAY_LEN(specials) + 1] = {"frame"};
     size_t count = 1;
+    int found = -1; /* the last of its name: version 2 of Linux cooked has all that version 1 has */
     for (unsigned proto = 0; proto < EYE_PROTO_MAX; proto++) {
         const struct wire_dissector *dissector = wire_of((enum eye_proto)proto);
         if (!dissector)
             continue;
-        if (is_word(dissector->name, word, size)) {
-            *ret_proto = (uint8_t)proto;
-            return 0;
-        }
+        if (is_word(dissector->name, word, size))
+            found = (int)proto;
         names[count++] = dissector->name;
+    }
+    if (found >= 0) {
+        *ret_proto = (uint8_t)found;
+        return 0;
     }
     return no_such(text, word, size, names, "protocol", NULL, reterr);
 }
 
-/* The row of a name, from a row on: what a list's fields are called stands behind the list's own row. */
-static int row_of(const struct wire_dissector *dissector, unsigned from, const char *text, const char *word,
-                  size_t size, uint8_t *ret_row, struct eye_err *reterr) {
+/* Whether a row goes by a name: by its own, or its word's, as JSON has them. */
+static bool is_row(const struct wire_row *row, const char *word, size_t size, bool *ret_word) {
+    enum { SUFFIX = sizeof "_text" - 1 };
+    *ret_word = false;
+    if (is_word(row->name, word, size))
+        return true;
+    *ret_word = true;
+    if (row->kind == EYE_KIND_SUM)
+        return is_word("checksum_text", word, size);
+    return row->word_too && size > SUFFIX && memcmp(word + size - SUFFIX, "_text", SUFFIX) == 0 &&
+           is_word(row->name, word, size - SUFFIX);
+}
+
+/* Adds the row of a name to a path: a list's fields stand behind its own row, or, where it shares them with
+ * others, anywhere; none of them has a fixed place. */
+static int row_add(const struct wire_dissector *dissector, const char *text, const char *word, size_t size,
+                   struct eye_path *path, struct eye_err *reterr) {
+    const struct wire_row *rows = dissector->rows;
+    const unsigned from = path->count > 0 ? path->row[path->count - 1] + 1U : 0;
+    const bool is_list = path->count == 0 || rows[path->row[path->count - 1]].kind == EYE_KIND_LIST;
     const char *names[NAMES_MAX + 1];
     size_t count = 0;
-    for (unsigned row = from; row < dissector->row_count; row++) {
-        if (is_word(dissector->rows[row].name, word, size)) {
-            *ret_row = (uint8_t)row;
+    for (unsigned i = 0; is_list && i < dissector->row_count && path->count < EYE_PATH_ROWS_MAX; i++) {
+        const unsigned at = (from + i) % dissector->row_count;
+        if (!rows[at].name || (path->count > 0 && rows[at].size > 0))
+            continue;
+        if (is_row(&rows[at], word, size, &path->word)) {
+            path->row[path->count++] = (uint8_t)at;
             return 0;
         }
-        if (dissector->rows[row].name)
-            names[count++] = dissector->rows[row].name;
+        names[count++] = rows[at].name;
     }
     names[count] = NULL;
     return no_such(text, word, size, names, "field", dissector->name, reterr);
@@ -87,6 +110,8 @@ int eye_path_parse(const char *text, struct eye_path *ret_path, struct eye_err *
         size_t size = strncmp(word, "inner.", 6) == 0 ? 6 : strncmp(word, "quoted.", 7) == 0 ? 7 : 0;
         if (size == 0 || path.level == WIRE_NESTED_MAX)
             break;
+        if (*word == 'q')
+            path.quoted |= (uint8_t)(1U << path.level);
         word += size;
     }
     for (size_t i = 0; i < ARRAY_LEN(specials); i++) {
@@ -105,10 +130,10 @@ int eye_path_parse(const char *text, struct eye_path *ret_path, struct eye_err *
         err_column(reterr, strlen(text));
         return EYE_ESYNTAX;
     }
-    for (unsigned from = 0; word[size]; from = path.row + 1U) {
+    while (word[size]) {
         word += size + 1;
         size = strcspn(word, ".");
-        if ((r = row_of(wire_of(path.proto), from, text, word, size, &path.row, reterr)) < 0)
+        if ((r = row_add(wire_of(path.proto), text, word, size, &path, reterr)) < 0)
             return r;
     }
     *ret_path = path;
@@ -129,39 +154,81 @@ static size_t put_number(char *buf, size_t size, uint64_t num) {
     return put(buf, size, text, (size_t)(wire_put_uint(text, num) - text));
 }
 
-static size_t field_put(const struct eye_packet *packet, const struct eye_field *field, char *buf,
-                        size_t size) {
+static size_t field_put(const struct eye_path *path, const struct eye_packet *packet,
+                        const struct eye_field *field, char *buf, size_t size) {
     static const char *const words[] = {[EYE_SUM_OK] = "true",
                                         [EYE_SUM_BAD] = "false",
                                         [EYE_SUM_UNFINISHED] = "unfinished",
                                         [EYE_SUM_NONE] = "none"};
     const char *word = field->kind == EYE_KIND_SUM    ? words[field->num]
+                       : path->word                   ? field->word
                        : field->kind == EYE_KIND_BOOL ? (field->num ? "true" : "false")
                                                       : NULL;
+    bool has_word = field->kind != EYE_KIND_SUM || field->num > EYE_SUM_BAD;
+    if (path->word)
+        return word && has_word ? put(buf, size, word, strlen(word)) : 0;
     if (field->kind == EYE_KIND_UINT)
         return put_number(buf, size, field->num);
     return word ? put(buf, size, word, strlen(word)) : eye_field_text(packet, field, buf, size);
 }
 
-/* A layer's fields of that row, with commas between them. */
-static size_t row_text(const struct eye_path *path, const struct eye_tree *tree,
-                       const struct eye_packet *packet, uint16_t at, char *buf, size_t size) {
-    const struct wire_row *row = &wire_of(path->proto)->rows[path->row];
-    /* A field at a fixed place is the first that a walk from its row on gives. */
-    bool fixed = row->size > 0 || row->kind == EYE_KIND_SUM;
-    struct eye_cursor cursor = {.layer = at, .row = fixed ? path->row : UINT8_MAX};
+/* The items of a layer that the path leads to, with commas between them: those in the lists of its names, and
+ * of a list its own elements. */
+static size_t items_text(const struct eye_path *path, const struct eye_tree *tree,
+                         const struct eye_packet *packet, const struct eye_layer *layer, char *buf,
+                         size_t size) {
+    const struct wire_row *rows = wire_of(layer->proto)->rows, *names = wire_of(path->proto)->rows;
+    uint8_t depth[EYE_PATH_ROWS_MAX], beyond = UINT8_MAX; /* of the lists on the way; of one beside it */
+    unsigned found = 0;
     struct eye_field field;
     size_t used = 0;
-    while (eye_tree_next(tree, packet, &cursor, &field) && field.layer == at) {
-        if (field.name != row->name || field.kind == EYE_KIND_LIST || field.kind == EYE_KIND_GROUP)
+    for (const struct eye_item *item = &tree->item[layer->item], *end = item + layer->item_count; item < end;
+         item++) {
+        const struct wire_row *row = &rows[item->row];
+        if (item->depth > beyond)
             continue;
-        if (used > 0 && used + 1 < size)
-            buf[used++] = ',';
-        used += field_put(packet, &field, buf + used, size - used);
-        if (fixed)
-            break;
+        beyond = UINT8_MAX;
+        while (found > 0 && item->depth <= depth[found - 1])
+            found--;
+        bool is_next =
+            found < path->count && row->name && strcmp(row->name, names[path->row[found]].name) == 0;
+        if (row->kind == EYE_KIND_LIST && is_next)
+            depth[found++] = item->depth;
+        else if (row->kind == EYE_KIND_LIST)
+            beyond = item->depth;
+        if (row->kind == EYE_KIND_LIST || row->kind == EYE_KIND_GROUP)
+            continue;
+        if (found == path->count ? item->depth != depth[found - 1] + 1 : !is_next || found + 1 < path->count)
+            continue;
+        wire_field_item(rows, item, &field);
+        size_t comma = used > 0 && used + 1 < size;
+        size_t n = field_put(path, packet, &field, buf + used + comma, size - used - comma);
+        if (n == 0)
+            continue;
+        if (comma)
+            buf[used] = ',';
+        used += comma + n;
     }
     return used;
+}
+
+static const struct wire_row *row_of_name(const struct wire_dissector *dissector, const char *name) {
+    for (unsigned i = 0; i < dissector->row_count; i++)
+        if (dissector->rows[i].name && strcmp(dissector->rows[i].name, name) == 0)
+            return &dissector->rows[i];
+    return NULL;
+}
+
+static size_t layer_text(const struct eye_path *path, const struct eye_tree *tree,
+                         const struct eye_packet *packet, const struct eye_layer *layer, char *buf,
+                         size_t size) {
+    const struct wire_row *row = &wire_of(path->proto)->rows[path->row[0]];
+    struct eye_field field;
+    if (layer->proto != path->proto)
+        row = row_of_name(wire_of(layer->proto), row->name);
+    if (!row || !wire_field_fixed(packet, layer, row, &field))
+        return items_text(path, tree, packet, layer, buf, size);
+    return field_put(path, packet, &field, buf, size);
 }
 
 static size_t vlan_text(const struct eye_path *path, const struct eye_tree *tree,
@@ -216,8 +283,15 @@ size_t eye_path_text(const struct eye_path *path, const struct eye_tree *tree,
     buf[0] = '\0';
     if (path->what != PATH_ROW)
         return special_text(path, tree, packet, buf, size);
-    for (uint16_t i = 0; i < tree->layer_count; i++)
-        if (tree->layer[i].proto == path->proto && tree->layer[i].level == path->level)
-            return row_text(path, tree, packet, i, buf, size);
+    for (const struct eye_layer *layer = tree->layer, *end = layer + tree->layer_count;
+         layer < end && layer->level <= path->level; layer++) {
+        bool quoted = layer->nest == EYE_NEST_QUOTED;
+        if (layer->nest != EYE_NEST_NONE && quoted != (path->quoted >> (layer->level - 1) & 1))
+            break;
+        bool is_meant = layer->proto == path->proto ||
+                        strcmp(wire_of(layer->proto)->name, wire_of(path->proto)->name) == 0;
+        if (is_meant && layer->level == path->level)
+            return layer_text(path, tree, packet, layer, buf, size);
+    }
     return 0;
 }

@@ -216,6 +216,12 @@ static inline uint64_t wire_row_num(const struct wire_row *row, const uint8_t *h
     return (num >> row->shift & mask) << row->scale;
 }
 
+/* The field that a header has at a row's place, if it has it, and an item as a field: what eye_tree_next
+ * gives, but for the layer's number. */
+bool wire_field_fixed(const struct eye_packet *packet, const struct eye_layer *layer,
+                      const struct wire_row *row, struct eye_field *ret_field);
+void wire_field_item(const struct wire_row *rows, const struct eye_item *item, struct eye_field *ret_field);
+
 /* The word for a number, or NULL. */
 const char *wire_word_of(const struct wire_word *words, uint64_t num);
 

@@ -1,20 +1,25 @@
 #!/usr/bin/python3
 """Compares what `sockeye sniff --json` says of a capture file with what tshark says, field by field.
 
-    tests/wire/differential.py FILE...      any capture files; $SOCKEYE is the command
+    tests/wire/differential.py FILE...      any capture files, pcap or pcapng
 
-Of each packet the headers of a protocol are paired in their order, from outside to inside, and each field in
-FIELDS that either has must be the same in both. A packet that either finds malformed or cut is compared as
-far as both have the header. Prints each difference, and at the end how many fields were compared.
+The command is $SOCKEYE, or the one in build/, or the one in $PATH. Of each packet the headers of a protocol are paired
+in their order, from outside to inside, and each field in FIELDS that either has must be the same in both. A packet
+that either finds malformed or cut is compared as far as both have the header. Where the two differ because
+they chose to, CHOICES says why. Prints of each file how many fields were compared, each difference that has no such
+reason, and how often each reason was one. Exits with 1 where there is a difference without a reason.
 """
 
+import argparse
 import codecs
+import collections
 import datetime
 import ipaddress
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -73,6 +78,12 @@ def name(text):
     return {"<Root>": "."}.get(text, text)
 
 
+def unescaped(text):
+    """A name of ours as tshark has it: without the escapes of RFC 1035, and what is not UTF-8 replaced."""
+    plain = re.sub(r"\\(\d{3}|.)", lambda found: chr(int(found[1])) if len(found[1]) == 3 else found[1], text)
+    return plain.encode("latin-1", "backslashreplace").decode(errors="each_byte")
+
+
 def flag_letters(text):
     """TCP's flags as tcpdump's letters, of tshark's row of letters and dots."""
     theirs, ours = "FSRPAUECN", "FSRP.UEWe"
@@ -97,6 +108,25 @@ def text_of(text):
 def says(text):
     """What a number means: our word must stand in tshark's explanation, or the word that it has for it."""
     return re.sub("[^a-z0-9]", "", text.lower())
+
+
+def raw(text):
+    """The bytes on the wire, where what tshark shows is more or less than them."""
+    return int(text, 16)
+
+
+def some(text):
+    """A number that we show of some of several messages or options; the bytes of some of several options."""
+    return number(text)
+
+
+def inside(text):
+    return text.lower()
+
+
+def link(text):
+    return {"1": "ethernet", "7": "raw", "15": "null", "25": "sll", "129": "ip", "130": "ip6", "174": "loop",
+            "210": "sll2"}.get(text)
 
 
 def above_version(text):
@@ -142,7 +172,7 @@ def seconds(text):
 # Of each protocol: our path below it, tshark's names for it, and how tshark's values are read.
 FIELDS = {
     "frame": [("number", "frame.number", number), ("len", "frame.len", number), ("caplen", "frame.cap_len", number),
-              ("time", "frame.time_epoch", seconds)],
+              ("time", "frame.time_epoch", seconds), ("link", "frame.encap_type", link)],
     "eth": [("dst", "eth.dst", word), ("src", "eth.src", word), ("length", "eth.len", number),
             ("type", "eth.type", behind_tags)],
     "vlan": [("id", "vlan.id ieee8021ad.id", number), ("type", "vlan.etype ieee8021ad.etype", behind_tags)],
@@ -153,13 +183,16 @@ FIELDS = {
             ("sha", "arp.src.hw_mac", word), ("spa", "arp.src.proto_ipv4", word),
             ("tha", "arp.dst.hw_mac", word), ("tpa", "arp.dst.proto_ipv4", word)],
     "ip": [("version", "ip.version", number), ("hdr_len", "ip.hdr_len", number), ("tos", "ip.dsfield ip.tos", number),
-           ("len", "ip.len", number), ("id", "ip.id", number), ("df", "ip.flags.df", boolean),
+           ("len", "ip.len", raw), ("id", "ip.id", number), ("df", "ip.flags.df", boolean),
            ("mf", "ip.flags.mf", boolean), ("frag_offset", "ip.frag_offset", eights), ("ttl", "ip.ttl", number),
            ("proto", "ip.proto", number), ("checksum", "ip.checksum", number),
            ("checksum_ok", "ip.checksum.status", sum_is_good), ("src", "ip.src", word), ("dst", "ip.dst", word),
            ("options.type", "ip.opt.type", option), ("options.pointer", "ip.opt.ptr", number),
            ("options.route", "ip.rec_rt ip.cur_rt ip.empty_rt ip.src_rt", word),
-           ("options.value", "ip.opt.ra", number)],
+           ("options.overflow", "ip.opt.overflow", number), ("options.flag", "ip.opt.flag", number),
+           ("options.stamps.address", "ip.opt.time_stamp_addr", word),
+           ("options.stamps.time", "ip.opt.time_stamp", number),
+           ("options.type_text", "ip.opt.type.number", says), ("options.value", "ip.opt.ra", number)],
     "ip6": [("version", "ipv6.version", number), ("tclass", "ipv6.tclass", number), ("flow", "ipv6.flow", number),
             ("plen", "ipv6.plen", number), ("next", "ipv6.nxt", number), ("hop_limit", "ipv6.hlim", number),
             ("src", "ipv6.src", address), ("dst", "ipv6.dst", address),
@@ -169,7 +202,9 @@ FIELDS = {
             ("ext.segments_left", "ipv6.routing.segleft", number),
             ("ext.addresses", "ipv6.routing.src.addr", address), ("ext.spi", "ah.spi", number),
             ("ext.seq", "ah.sequence", number), ("ext.options.type", "ipv6.opt.type", six_option),
-            ("ext.options.value", "ipv6.opt.router_alert", number)],
+            ("ext.options.value", "ipv6.opt.router_alert", number),
+            ("ext.type", "ext.type", number), ("ext.type_text", "ext.type", says),
+            ("ext.len", "ext.len", number), ("ext.options.type_text", "ipv6.opt.type", says)],
     "icmp": [("type", "icmp.type", number), ("code", "icmp.code", number), ("checksum", "icmp.checksum", number),
              ("id", "icmp.ident", number), ("seq", "icmp.seq", number), ("gateway", "icmp.redir_gw", word),
              ("mtu", "icmp.mtu", number), ("pointer", "icmp.pointer", number),
@@ -226,6 +261,7 @@ FIELDS = {
             ("options.cookie", "tcp.options.tfo.cookie", colons),
             ("options.minutes", "tcp.options.user_to_granularity", boolean),
             ("options.timeout", "tcp.options.user_to_val", number), ("options.kind_text", "tcp.option_kind", says),
+            ("options.subtype", "tcp.options.mptcp.subtype", number), ("options.data", "tcp.options", inside),
             ("flags_text", "tcp.flags.str", flag_letters)],
     "udp": [("src_port", "udp.srcport", number), ("dst_port", "udp.dstport", number), ("len", "udp.length", number),
             ("checksum", "udp.checksum", number), ("checksum_ok", "udp.checksum.status", sum_is_good),
@@ -247,11 +283,11 @@ FIELDS = {
             ("rcode", "dns.flags.rcode", number), ("rcode_text", "dns.flags.rcode", says),
             ("length", "dns.length", number),
             ("questions.name", "dns.qry.name", name), ("questions.type", "dns.qry.type", number),
-            ("questions.class", "dns.qry.class", number), ("questions.type_text", "dns.qry.type", says),
+            ("questions.class", "dns.qry.class", raw), ("questions.type_text", "dns.qry.type", says),
             *[(" ".join(f"{section}.{field}" for section in ("answers", "authorities", "additionals")), theirs, read)
               for field, theirs, read in (
                   ("name", "dns.resp.name", name), ("type", "dns.resp.type", number),
-                  ("type_text", "dns.resp.type", says), ("class", "dns.resp.class", number),
+                  ("type_text", "dns.resp.type", says), ("class", "dns.resp.class", raw),
                   ("ttl", "dns.resp.ttl", number), ("rdlength", "dns.resp.len", number),
                   ("address", "dns.a dns.aaaa", address), ("cname", "dns.cname", name), ("nsdname", "dns.ns", name),
                   ("ptrdname", "dns.ptr.domain_name", name), ("preference", "dns.mx.preference", number),
@@ -276,7 +312,8 @@ FIELDS = {
              ("options.value_text", "dhcp.option.dhcp", says),
              ("options.addresses", "dhcp.option.requested_ip_address dhcp.option.dhcp_server_id "
               "dhcp.option.subnet_mask dhcp.option.router dhcp.option.domain_name_server", word),
-             ("options.text", "dhcp.option.hostname dhcp.option.domain_name", string)],
+             ("options.text", "dhcp.option.hostname dhcp.option.domain_name", string),
+             ("options.data", "dhcp.option.value", inside)],
     "ntp": [("leap", "ntp.flags.li", number), ("version", "ntp.flags.vn", number), ("mode", "ntp.flags.mode", number),
             ("stratum", "ntp.stratum", number), ("reference_id", "ntp.refid", colons),
             ("poll", "ntp.ppoll", number), ("precision", "ntp.precision", signed),
@@ -291,6 +328,8 @@ FIELDS = {
             ("records.handshakes.len", "tls.handshake.length", number),
             ("records.handshakes.version", "tls.handshake.version", number),
             ("records.handshakes.type_text", "tls.handshake.type", says),
+            ("records.handshakes.cipher_suite", "tls.handshake.ciphersuite", some),
+            ("selected_version", "tls.handshake.extensions.supported_version", some),
             ("records.type_text", "tls.record.content_type tls.record.opaque_type", says),
             ("records.level", "tls.alert_message.level", number),
             ("records.level_text", "tls.alert_message.level", says),
@@ -308,18 +347,48 @@ FIELDS = {
 }
 # Our word for what tshark calls otherwise.
 WORDS = {"FORMERR": "format error", "NXDOMAIN": "no such name", "SERVFAIL": "server failure",
-         "dns-servers": "domain name server", "mss": "maximum segment size", "nop": "no-operation",
+         "dns-servers": "domain name server", "loose-route": "loose source route", "mptcp": "multipath tcp",
+         "padding": "padn", "strict-route": "strict source route", "mss": "maximum segment size", "nop": "no-operation",
          "parameter-list": "parameter request list", "rdnss": "recursive dns server", "routers": "router",
          "timestamps": "timestamp", "wscale": "window scale"}
 # What we leave out where tshark does not: sums of what is not whole, words that are not known, no EtherType.
-UNASKED = (sum_is_good, says, behind_tags)
+UNASKED = (sum_is_good, says, some, inside, behind_tags)
+# Where a reader's text stands in an element of tshark's PDML, if not in "show".
+PLACES = {says: ("showname",), raw: ("unmaskedvalue", "value"), inside: ("value",)}
+OURS = {seconds: seconds, name: unescaped}  # what is done with our values before they are compared
+HIDDEN = ("ip.opt.type", "dhcp.option.value")  # what tshark hides and we compare
 # What tshark shows in some packets only: answers' flags in answers.
 SOMETIMES = ("dns.flags.authoritative", "dns.flags.recavail", "dns.flags.authenticated", "dns.flags.rcode",
              "eth.type", "igmp.max_resp")
 THEIR_NAME = {"ipv6": "ip6", "icmpv6": "icmp6", "mdns": "dns", "llmnr": "dns", "ieee8021ad": "vlan"}
-EXTENSIONS = ("ipv6.hopopts", "ipv6.dstopts", "ipv6.routing", "ipv6.fraghdr", "ah")  # parts of IPv6's header
+# Parts of IPv6's header, with their numbers; and of TCP's.
+EXTENSIONS = {"ipv6.hopopts": 0, "ipv6.routing": 43, "ipv6.fraghdr": 44, "ah": 51, "ipv6.dstopts": 60}
 PAYLOADS = ("tcp.payload", "udp.payload", "data.data")
 FIRST_ONLY = ("dhcp.hw.type", "dhcp.hw.mac_addr")  # a client's identifier has them once more
+
+
+
+
+def routed(packet):
+    """Whether a source route is among the options (RFC 791)."""
+    return any(option["type"] in (131, 137) for option in packet.get("ip", {}).get("options", ()))
+
+
+def malformed(packet):
+    return "malformed" in packet
+
+
+# Where the two differ because they chose to: fields, in which packets, and why.
+CHOICES = [
+    (("ip.dst", "ip.options.route"), routed,
+     "the header and the option as they are on the wire; tshark shows the route's last address as the destination"),
+    (("payload.len", "payload.text"), malformed,
+     "behind a header that is wrong, or eight tunnels, nothing is read, and all of it is payload"),
+]
+
+
+def reason(field, packet):
+    return next((why for fields, where, why in CHOICES if field in fields and where(packet)), None)
 
 
 # ---- what we say ----
@@ -378,16 +447,32 @@ def fields_of(proto):
     """The fields of a header, without those of headers in it, and without what tshark made up or repeats."""
     for child in proto:
         if child.tag == "field":
-            if child.get("hide") != "yes" or child.get("name") == "ip.opt.type":
+            if child.get("name") == "dns.srv.service":  # a name that tshark takes apart
+                yield from server_name(proto)
+            elif child.get("hide") != "yes" or child.get("name") in HIDDEN:
                 yield child
             yield from fields_of(child)
         elif child.get("name") in EXTENSIONS:
+            yield ElementTree.Element("field", name="ext.type", show=str(EXTENSIONS[child.get("name")]),
+                                      showname=child.get("showname"))
+            yield ElementTree.Element("field", name="ext.len", show=child.get("size"))
+            yield from fields_of(child)
+        elif child.get("name") == "mptcp":
             yield from fields_of(child)
 
 
+def server_name(record):
+    """The name of an SRV record (RFC 2782), of which tshark has three parts."""
+    parts = [field.get("show") for part in ("service", "proto", "name") for field in record
+             if field.get("name") == f"dns.srv.{part}"]
+    yield ElementTree.Element("field", name="dns.resp.name", show=".".join(parts))
+
+
 def their_values(proto, names, read):
-    said = "showname" if read is says else "show"
-    found = [field.get(said) for field in fields_of(proto) if field.get("name") in names.split()]
+    places = PLACES.get(read, ("show",))
+    found = [next((field.get(place) for place in places if field.get(place) is not None), None)
+             for field in fields_of(proto) if field.get("name") in names.split()]
+    found = [text for text in found if text is not None]
     return found[:1] if names in FIRST_ONLY else found
 
 
@@ -414,6 +499,11 @@ def agree(mine, their, read):
     if read is says:  # ours leaves out what has no word; each of ours, in this order
         left = iter(their)
         return all(any(says(WORDS.get(text, text)) in said for said in left) for text in mine)
+    if read is some:
+        left = iter(their)
+        return all(value in left for value in mine)
+    if read is inside:
+        return all(any(text in said for said in their) for text in mine)
     return mine == their
 
 
@@ -427,7 +517,7 @@ def differences(number_, ours, theirs, whole):
     for name, layer, protos in pairs(our_list, their_list):
         for path, names, read in FIELDS[name]:
             mine = [value for way in path.split() for value in values_at(layer, way.split("."))]
-            mine = [seconds(value) if read is seconds else value for value in mine
+            mine = [OURS[read](value) if read in OURS else value for value in mine
                     if value not in (None, "", "unfinished")]  # of these only we know
             their = [read(show) for proto in protos for show in their_values(proto, names, read)]
             their = [value for value in their if value not in (None, "")]
@@ -440,8 +530,12 @@ def differences(number_, ours, theirs, whole):
                 whole or (mine and their)) else None
 
 
+# What compare() gives: how many values were compared, and what differs, each a packet's number, a field's name and
+# words; and of what differs by choice the reason in their place.
+Compared = collections.namedtuple("Compared", "count wrong chosen")
+
+
 def compare(path, sockeye):
-    """The number of values that were compared, and what differs: triples of packet, field and words."""
     lines = subprocess.run([sockeye, "sniff", "--json", "--verify", "--quiet", "-r", path], check=True,
                            stdout=subprocess.PIPE).stdout
     with open(path, "rb") as file:  # by standard input: tshark may have given up the right to open it
@@ -449,7 +543,7 @@ def compare(path, sockeye):
                               stderr=subprocess.DEVNULL).stdout
     ours = [json.loads(line) for line in lines.splitlines()]
     theirs = ElementTree.fromstring(pdml).findall("packet")
-    count, wrong = 0, []
+    count, wrong, chosen = 0, [], []
     if len(ours) != len(theirs):
         wrong.append((0, "", f"{len(ours)} packets, tshark has {len(theirs)}"))
     for number_, (packet, element) in enumerate(zip(ours, theirs), 1):
@@ -457,21 +551,38 @@ def compare(path, sockeye):
             proto.get("name") == "_ws.malformed" for proto in element.iter("proto"))
         for compared, field, text in differences(number_, packet, element, not broken):
             count += compared
-            if text:
+            why = text and reason(field, packet)
+            if why:
+                chosen.append((number_, field, why))
+            elif text:
                 wrong.append((number_, field, text))
-    return count, wrong
+    return Compared(count, wrong, chosen)
 
 
-def main(paths):
+def command():
+    built = pathlib.Path(__file__).resolve().parents[2] / "build/cmd/sockeye"
+    return os.environ.get("SOCKEYE") or (str(built) if built.exists() else shutil.which("sockeye"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    files = parser.parse_args().files
+    for program, what in ((command(), "sockeye: build it, or say where it is in $SOCKEYE"),
+                          (shutil.which("tshark"), "tshark")):
+        if not program:
+            parser.error(f"there is no {what}")
     failed = False
-    for path in paths:
-        count, wrong = compare(path, os.environ["SOCKEYE"])
-        print(f"{pathlib.Path(path).name}: {count} fields compared, {len(wrong)} differ")
-        for _, _, text in wrong:
+    for path in files:
+        told = compare(path, command())
+        print(f"{path}: {told.count} fields compared, {len(told.wrong)} differ, {len(told.chosen)} by choice")
+        for _, _, text in told.wrong:
             print(f"    {text}")
-        failed = failed or bool(wrong)
+        for why, times in collections.Counter(why for _, _, why in told.chosen).items():
+            print(f"    by choice, {times} times: {why}")
+        failed = failed or bool(told.wrong)
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

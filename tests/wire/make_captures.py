@@ -168,6 +168,8 @@ CAPTURES = [
         ICMP(id=1, seq=1),
         ETH / IP(src="10.2.0.1", dst="10.9.0.2", id=7, options=[IPOption_Timestamp(timestamp=77)]) /
         ICMP(id=1, seq=1),
+        ETH / IP(src="10.2.0.1", dst="10.9.0.2", id=7, options=[IPOption_Timestamp(
+            flg=0, oflw=2, timestamp=77)]) / ICMP(id=1, seq=1),
     ]),
     ("ip-fragments", ETHERNET, fragments(IP4 / UDP(sport=1, dport=2, chksum=0) / (b"f" * 100), 48)),
     ("ip-checksum", ETHERNET, [ETH / IP(src="10.2.0.1", dst="10.9.0.2", id=7, chksum=0x1234) / UDP(sport=1, dport=2)]),
@@ -264,7 +266,7 @@ CAPTURES = [
         udp(53, 40000, dns(qr=1, ra=1, qd=DNSQR(qname="example.org", qtype="AAAA"), an=DNSRR(
             rrname="example.org", type="AAAA", ttl=60, rdata="2001:db8::1"))),
         udp(53, 40000, dns(qr=1, aa=1, qd=DNSQR(qname="example.org", qtype="MX"), an=chain(
-            DNSRRMX(rrname="example.org", preference=10, exchange="mail.example.org", ttl=5),
+            DNSRRMX(rrname="example.org", type="MX", preference=10, exchange="mail.example.org", ttl=5),
             DNSRR(rrname="example.org", type="TXT", ttl=5, rdata=[b"v=spf1", b"-all \x1b"]),
             DNSRR(rrname="example.org", type="NS", ttl=5, rdata="ns.example.org"),
             DNSRRSRV(rrname="_x._tcp.example.org", priority=1, weight=2, port=3, target="s.example.org", ttl=5)))),
@@ -313,7 +315,8 @@ CAPTURES = [
     ]),
     ("nested", ETHERNET, [nested(8), nested(9)]),
     ("malformed", ETHERNET, [
-        ETH / Raw(bytes(IP4 / UDP(sport=1, dport=2))[:10]),
+        Ether(dst="02:00:00:00:00:01", src="02:00:00:00:00:02", type=0x0800) / Raw(
+            bytes(IP4 / UDP(sport=1, dport=2))[:10]),
         ETH / IP(src="10.2.0.1", dst="10.9.0.2", id=7, len=600) / UDP(sport=1, dport=2) / b"x",
         ETH / IP(src="10.2.0.1", dst="10.9.0.2", id=7, ihl=4, chksum=0) / UDP(sport=1, dport=2),
         ETH / IP(src="10.2.0.1", dst="10.9.0.2", id=7, version=5) / UDP(sport=1, dport=2),

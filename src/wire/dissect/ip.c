@@ -29,6 +29,12 @@ enum {
     IP_OPTION_POINTER,
     IP_OPTION_ROUTE,
     IP_OPTION_ADDRESS,
+    IP_OPTION_OVERFLOW,
+    IP_OPTION_FLAG,
+    IP_OPTION_STAMPS,
+    IP_OPTION_STAMP,
+    IP_OPTION_STAMP_ADDRESS,
+    IP_OPTION_STAMP_TIME,
     IP_OPTION_VALUE,
     IP_OPTION_DATA,
 };
@@ -39,7 +45,7 @@ const struct wire_word wire_ip_protos[] = {
 };
 
 /* https://www.iana.org/assignments/ip-parameters */
-enum { OPTION_RR = 7, OPTION_LSRR = 131, OPTION_SSRR = 137, OPTION_RA = 148 };
+enum { OPTION_RR = 7, OPTION_TS = 68, OPTION_LSRR = 131, OPTION_SSRR = 137, OPTION_RA = 148 };
 
 static const struct wire_word option_types[] = {
     {1, "nop"},           {7, "record-route"},   {68, "timestamp"},     {130, "security"},
@@ -68,6 +74,12 @@ static const struct wire_row rows[] = {
     [IP_OPTION_POINTER] = WIRE_MOVING("pointer", "Pointer", UINT),
     [IP_OPTION_ROUTE] = WIRE_MOVING("route", "Route", LIST),
     [IP_OPTION_ADDRESS] = WIRE_MOVING("address", "Address", IP4),
+    [IP_OPTION_OVERFLOW] = WIRE_MOVING("overflow", "Overflow", UINT),
+    [IP_OPTION_FLAG] = WIRE_MOVING("flag", "Flag", UINT),
+    [IP_OPTION_STAMPS] = WIRE_MOVING("stamps", "Time stamps", LIST),
+    [IP_OPTION_STAMP] = WIRE_MOVING(NULL, "Time stamp", GROUP),
+    [IP_OPTION_STAMP_ADDRESS] = WIRE_MOVING("address", "Address", IP4),
+    [IP_OPTION_STAMP_TIME] = WIRE_MOVING("time", "Time", UINT),
     [IP_OPTION_VALUE] = WIRE_MOVING("value", "Value", UINT),
     [IP_OPTION_DATA] = WIRE_MOVING("data", "Data", BYTES),
 };
@@ -79,11 +91,32 @@ static void option_route(struct wire *w, struct view *option) {
         wire_item(w, IP_OPTION_ADDRESS, 3, option->pos, 4, 0);
 }
 
+/* Times in milliseconds of the day, with the addresses of who wrote them unless the flag is 0. */
+static void option_stamps(struct wire *w, struct view *option) {
+    wire_read(w, option, IP_OPTION_POINTER, 2, 1);
+    const uint32_t off = option->pos;
+    const uint8_t both = view_u8(option);
+    const uint32_t size = both & 0xf ? 8 : 4;
+    wire_item(w, IP_OPTION_OVERFLOW, 2, off, 1, both >> 4);
+    wire_item(w, IP_OPTION_FLAG, 2, off, 1, both & 0xf);
+    wire_item(w, IP_OPTION_STAMPS, 2, option->pos, view_left(option), 0);
+    while (view_left(option) >= size) {
+        wire_item(w, IP_OPTION_STAMP, 3, option->pos, size, 0);
+        if (size == 8) {
+            wire_item(w, IP_OPTION_STAMP_ADDRESS, 4, option->pos, 4, 0);
+            view_bytes(option, 4);
+        }
+        wire_read(w, option, IP_OPTION_STAMP_TIME, 4, 4);
+    }
+}
+
 /* What stands behind an option's type and length. */
 static void option_body(struct wire *w, uint8_t type, struct view *option) {
     bool is_route = type == OPTION_RR || type == OPTION_LSRR || type == OPTION_SSRR;
     if (is_route && view_left(option) >= 1)
         option_route(w, option);
+    else if (type == OPTION_TS && view_left(option) >= 2)
+        option_stamps(w, option);
     else if (type == OPTION_RA && view_left(option) == 2)
         wire_read(w, option, IP_OPTION_VALUE, 2, 2);
     else if (view_left(option) > 0)

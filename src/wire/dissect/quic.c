@@ -10,6 +10,7 @@ enum { LONG = 0x80 };
 enum {
     QUIC_VERSION,
     QUIC_TYPE,
+    QUIC_TYPE_2,
     QUIC_DCID,
     QUIC_SCID,
     QUIC_VERSIONS,
@@ -18,18 +19,20 @@ enum {
     QUIC_LENGTH,
 };
 
-enum { TYPE_INITIAL, TYPE_0RTT, TYPE_HANDSHAKE, TYPE_RETRY, TYPE_NEGOTIATION };
+/* As version 1 numbers them; version 2 turned the numbers by one. */
+enum { TYPE_INITIAL, TYPE_0RTT, TYPE_HANDSHAKE, TYPE_RETRY };
+static const struct wire_word types[] = {
+    {0, "initial"}, {1, "0-RTT"}, {2, "handshake"}, {3, "retry"}, {0, NULL}};
+static const struct wire_word types_2[] = {
+    {1, "initial"}, {2, "0-RTT"}, {3, "handshake"}, {0, "retry"}, {0, NULL}};
 
-static const struct wire_word types[] = {{TYPE_INITIAL, "initial"},
-                                         {TYPE_0RTT, "0-RTT"},
-                                         {TYPE_HANDSHAKE, "handshake"},
-                                         {TYPE_RETRY, "retry"},
-                                         {TYPE_NEGOTIATION, "version negotiation"},
-                                         {0, NULL}};
+#define VERSION_2 UINT32_C(0x6b3343cf)
+static const struct wire_word version_words[] = {{0, "negotiation"}, {VERSION_2, "2"}, {0, NULL}};
 
 static const struct wire_row rows[] = {
-    [QUIC_VERSION] = WIRE_FIXED("version", "Version", UINT, 1, 4),
+    [QUIC_VERSION] = WIRE_FIXED("version", "Version", UINT, 1, 4, .words = version_words),
     [QUIC_TYPE] = WIRE_MOVING("type", "Type", UINT, .words = types, .word_too = true),
+    [QUIC_TYPE_2] = WIRE_MOVING("type", "Type", UINT, .words = types_2, .word_too = true),
     [QUIC_DCID] = WIRE_MOVING("dcid", "Dest connection ID", BYTES),
     [QUIC_SCID] = WIRE_MOVING("scid", "Source connection ID", BYTES),
     [QUIC_VERSIONS] = WIRE_MOVING("versions", "Versions", LIST),
@@ -39,19 +42,10 @@ static const struct wire_row rows[] = {
 };
 
 enum { QUIC_SIZE = 5 };
-#define VERSION_2 UINT32_C(0x6b3343cf)
 
 static bool is_known(uint32_t version) {
     bool is_draft = (version & 0xffffff00) == 0xff000000, is_grease = (version & 0x0f0f0f0f) == 0x0a0a0a0a;
     return version <= 1 || version == VERSION_2 || is_draft || is_grease;
-}
-
-/* Version 2 turned the numbers by one. */
-static unsigned type_of(uint32_t version, uint8_t first) {
-    unsigned type = first >> 4 & 3;
-    if (version == 0)
-        return TYPE_NEGOTIATION;
-    return version == VERSION_2 ? (type + 3) & 3 : type;
 }
 
 static void connection_id(struct wire *w, unsigned row) {
@@ -77,15 +71,20 @@ static void versions(struct wire *w) {
     }
 }
 
-static void body(struct wire *w, unsigned type) {
+/* A version negotiation, which version 0 says, has no type: those bits are anything. */
+static void body(struct wire *w, uint32_t version, unsigned type) {
+    if (version != 0)
+        wire_item(w, version == VERSION_2 ? QUIC_TYPE_2 : QUIC_TYPE, 0, w->layer->off, 1, type);
     connection_id(w, QUIC_DCID);
     connection_id(w, QUIC_SCID);
     if (w->view.short_)
         return;
-    if (type == TYPE_NEGOTIATION) {
+    if (version == 0) {
         versions(w);
         return;
     }
+    if (version == VERSION_2)
+        type = (type + 3) & 3;
     if (type == TYPE_RETRY)
         return;
     if (type == TYPE_INITIAL) {
@@ -108,9 +107,7 @@ static const struct wire_dissector *dissect(struct wire *w) {
     const uint8_t *h = wire_header(w, &wire_quic, QUIC_SIZE);
     if (!h)
         return NULL;
-    unsigned type = type_of(be32(h + 1), h[0]);
-    wire_item(w, QUIC_TYPE, 0, w->layer->off, 1, type);
-    body(w, type);
+    body(w, be32(h + 1), h[0] >> 4 & 3);
     wire_extend(w);
     if (w->view.short_)
         wire_short(w, &w->view);
