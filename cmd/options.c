@@ -145,15 +145,25 @@ static int duration_read(const struct option_row *row, const char *text, void *f
     return eye_parse_duration(text, field);
 }
 
-static int integer_read(const struct option_row *row, const char *text, void *field) {
+static int natural_read(const struct option_row *row, const char *text, void *field) {
     int64_t value = 0;
     (void)row;
+    if (!*text)
+        return EYE_ESYNTAX;
     for (; *text >= '0' && *text <= '9'; text++) {
         if (value > (INT64_MAX - 9) / 10)
             return EYE_ESYNTAX;
         value = value * 10 + (*text - '0');
     }
-    if (*text || value == 0)
+    if (*text)
+        return EYE_ESYNTAX;
+    *(int64_t *)field = value;
+    return 0;
+}
+
+static int integer_read(const struct option_row *row, const char *text, void *field) {
+    int64_t value;
+    if (natural_read(row, text, &value) < 0 || value == 0)
         return EYE_ESYNTAX;
     *(int64_t *)field = value;
     return 0;
@@ -194,6 +204,7 @@ static const struct {
     [OPTION_CHOICE] = {"choice", choice_read, NULL},
     [OPTION_DURATION] = {"duration", duration_read, "a duration: 250ms, 5s, 2m"},
     [OPTION_INTEGER] = {"integer", integer_read, "a number from 1 on"},
+    [OPTION_NATURAL] = {"natural", natural_read, "a number from 0 on"},
     [OPTION_SIZE] = {"size", size_read, "a size: 64k, 10M, 1GiB"},
     [OPTION_EOF] = {"eof", eof_read, NULL},
 };

@@ -21,6 +21,7 @@ enum option_kind {
     OPTION_CHOICE,   /* const char *; one of choices, and nothing else */
     OPTION_DURATION, /* int64_t, nanoseconds */
     OPTION_INTEGER,  /* int64_t, from 1 on */
+    OPTION_NATURAL,  /* int64_t, from 0 on */
     OPTION_SIZE,     /* int64_t, bytes, from 1 on */
     OPTION_EOF,      /* struct eof_choice */
     OPTION_KIND_MAX

@@ -3,7 +3,7 @@
  * What needs privileges is opened first; then they are given up, and only then is the first packet looked at.
  * A source that can be waited for (an interface, a pipe) is waited for on the loop, and then so much of it is
  * taken at a time that signals are not kept waiting; a regular file is read in the same slices. */
-#include <ctype.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +19,8 @@
 #include "run.h"
 #include "show.h"
 
-#define SLICE 1024 /* packets between two looks at what else there is to do */
+#define SLICE        1024 /* packets between two looks at what else there is to do */
+#define ROTATE_LEAST 40   /* a file's head, and its first packet's */
 
 struct sniff_options {
     struct common common;
@@ -65,7 +66,10 @@ static bool sniff_one(struct sniff *sniff) {
         return false;
     }
     if (sniff->dump) {
-        if (eye_dump_write(sniff->dump, &packet, &err) < 0) {
+        r = eye_dump_write(sniff->dump, &packet, &err);
+        if (r == 0 && sniff->options->lines)
+            r = eye_dump_flush(sniff->dump, &err);
+        if (r < 0) {
             sniff_end(sniff, report(&err));
             return false;
         }
@@ -173,6 +177,10 @@ static void sniff_tell(struct sniff *sniff) {
 
 /* ---- the beginning ---- */
 
+static const char *interface_of(const struct sniff_options *o) {
+    return o->interface ? o->interface : "any";
+}
+
 static int sniff_open_source(struct sniff *sniff, const char *filter) {
     const struct sniff_options *o = sniff->options;
     const struct eye_source_opts opts = {
@@ -180,14 +188,15 @@ static int sniff_open_source(struct sniff *sniff, const char *filter) {
         .snaplen = (uint32_t)o->snaplen,
         .buffer_bytes = o->buffer_bytes,
         .promiscuous = o->promiscuous,
-        .immediate = !o->write && (o->lines || isatty(STDOUT_FILENO)),
+        .immediate = o->lines || (!o->write && isatty(STDOUT_FILENO)),
     };
+    const char *from = o->read ? o->read : interface_of(o);
     char spec[4096];
     struct eye_err err;
-    int n = snprintf(spec, sizeof spec, "%s:%s", o->read ? "file" : "live", o->read ? o->read : o->interface);
+    int n = snprintf(spec, sizeof spec, "%s:%s", o->read ? "file" : "live", from);
 
     if (n < 0 || (size_t)n >= sizeof spec)
-        return report_code(-ENAMETOOLONG, o->read ? o->read : o->interface);
+        return report_code(-ENAMETOOLONG, from);
     if (eye_source_open(spec, &opts, &sniff->source, &err) < 0)
         return report_in(&err, filter);
     return STATUS_OK;
@@ -255,7 +264,7 @@ static void sniff_greet(const struct sniff *sniff) {
     const struct sniff_options *o = sniff->options;
     char number[16];
     if (!o->common.quiet && !o->read)
-        notice("listening on %s, link type %s", o->interface,
+        notice("listening on %s, link type %s", interface_of(o),
                eye_link_name(eye_source_link(sniff->source), number, sizeof number));
 }
 
@@ -301,10 +310,14 @@ static int sniff_watch(struct sniff *sniff, const char *filter) {
 
 /* ---- the command ---- */
 
-static int wrong(const char *fmt, const char *what, const char *other) {
+static int wrong(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static int wrong(const char *fmt, ...) {
     struct eye_err err;
-    char text[128];
-    snprintf(text, sizeof text, fmt, what, other);
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
     usage_error(&err, NULL, "%s", text);
     return report(&err);
 }
@@ -327,8 +340,8 @@ static bool is_same_file(const char *in, const char *out) {
            a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Reads what the options say together. */
-static int sniff_check(const struct sniff_options *o, struct show *show) {
+/* What a packet is shown as. */
+static int sniff_check_show(const struct sniff_options *o, struct show *show) {
     const struct {
         bool said;
         const char *name;
@@ -346,7 +359,7 @@ static int sniff_check(const struct sniff_options *o, struct show *show) {
         kind = kinds[i].name;
         show->kind = kinds[i].kind;
     }
-    for (size_t i = 0; time_names[i]; i++) {
+    for (size_t i = 0; o->time && time_names[i]; i++) {
         if (strcmp(time_names[i], o->time) == 0)
             show->look.clock = (enum eye_clock)i;
     }
@@ -357,23 +370,71 @@ static int sniff_check(const struct sniff_options *o, struct show *show) {
     show->each = o->lines;
     show->dump = o->hex_ascii ? SHOW_HEX_ASCII : o->hex ? SHOW_HEX : o->ascii ? SHOW_ASCII : SHOW_NO_DUMP;
     if (show->dump && show->kind >= SHOW_JSON)
-        return wrong("-x, -X and -A do not go with %s%s", kind, "");
+        return wrong("-x, -X and -A do not go with %s", kind);
     if (o->csv && !o->fields)
-        return wrong("--csv is a form of --fields%s%s", "", "");
-    if (o->write && kind)
-        return wrong("--write shows nothing: %s does not go with it%s", kind, "");
-    if (!o->write && (sniff_rotates(o) || o->keep))
-        return wrong("%s is for --write%s", o->keep && !sniff_rotates(o) ? "--rotate-keep" : "rotation", "");
+        return wrong("--csv is a form of --fields");
+    return STATUS_OK;
+}
+
+static int sniff_check_read(const struct sniff_options *o) {
+    const struct {
+        bool said;
+        const char *name;
+    } live[] = {{o->interface != NULL, "--interface"},
+                {o->promiscuous, "--promiscuous"},
+                {o->buffer_bytes > 0, "--buffer"}};
+
+    for (size_t i = 0; i < sizeof live / sizeof live[0]; i++) {
+        if (live[i].said)
+            return wrong("%s is for live captures, and --read is none", live[i].name);
+    }
+    return STATUS_OK;
+}
+
+static int sniff_check_write(const struct sniff_options *o) {
+    const struct {
+        bool said;
+        const char *name;
+    } shown[] = {
+        {o->detail, "--detail"},     {o->common.json, "--json"}, {o->fields != NULL, "--fields"},
+        {o->hex, "--hex"},           {o->ascii, "--ascii"},      {o->hex_ascii, "--hex-ascii"},
+        {o->link, "--link"},         {o->verify, "--verify"},    {o->resolve, "--resolve"},
+        {o->time != NULL, "--time"},
+    };
+    bool to_output = strcmp(o->write, "-") == 0;
+
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+        if (shown[i].said)
+            return wrong("--write shows nothing: %s does not go with it", shown[i].name);
+    }
+    if (to_output && isatty(STDOUT_FILENO))
+        return wrong("--write -: a capture file is nothing for a terminal; redirect standard output");
+    if (to_output && sniff_rotates(o))
+        return wrong("standard output does not rotate");
+    if (o->rotate_bytes > 0 && o->rotate_bytes <= ROTATE_LEAST)
+        return wrong("--rotate-size: %d bytes of a file come before its first packet", ROTATE_LEAST);
     if (o->keep && !sniff_rotates(o))
-        return wrong("--rotate-keep wants --rotate-size or --rotate-every%s%s", "", "");
-    if (sniff_rotates(o) && strcmp(o->write, "-") == 0)
-        return wrong("standard output does not rotate%s%s", "", "");
-    if (o->read && (o->promiscuous || o->buffer_bytes))
-        return wrong("%s is for live captures%s", o->promiscuous ? "--promiscuous" : "--buffer", "");
-    if (o->read && o->write && is_same_file(o->read, o->write))
-        return wrong("--read and --write name one file: %s%s", o->write, "");
+        return wrong("--rotate-keep wants --rotate-size or --rotate-every");
+    if (o->read && is_same_file(o->read, o->write))
+        return wrong("--read and --write name one file: %s", o->write);
+    return STATUS_OK;
+}
+
+/* Reads what the options say together. */
+static int sniff_check(const struct sniff_options *o, struct show *show) {
+    int status = sniff_check_show(o, show);
+    if (status == STATUS_OK && o->read)
+        status = sniff_check_read(o);
+    if (status == STATUS_OK && o->write)
+        status = sniff_check_write(o);
+    if (status != STATUS_OK)
+        return status;
+    if (!o->write && (sniff_rotates(o) || o->keep))
+        return wrong("%s is for --write", sniff_rotates(o) ? "rotation" : "--rotate-keep");
+    if (o->promiscuous && strcmp(interface_of(o), "any") == 0)
+        return wrong("--promiscuous is for one interface: say which, by --interface");
     if (o->snaplen > EYE_SNAPLEN_MAX)
-        return wrong("--snaplen is at most 262144%s%s", "", "");
+        return wrong("--snaplen is at most %d", EYE_SNAPLEN_MAX);
     return STATUS_OK;
 }
 
@@ -435,7 +496,8 @@ ROW(write, "write", 'w', OPTION_STRING, "FILE|-",
     "write the packets to a capture file (pcap) and show nothing", .completes = COMPLETE_FILE);
 ROW(count, "count", 'c', OPTION_INTEGER, "N", "end after so many packets");
 ROW(duration_ns, "duration", 0, OPTION_DURATION, "DURATION", "end after so long");
-ROW(snaplen, "snaplen", 's', OPTION_INTEGER, "BYTES", "take so much of each packet; 262144 unless said");
+ROW(snaplen, "snaplen", 's', OPTION_NATURAL, "BYTES",
+    "take so much of each packet; 0 is all that there may be, 262144, as unless said");
 ROW(buffer_bytes, "buffer", 0, OPTION_SIZE, "SIZE",
     "the kernel's buffer for packets that were not yet read; 2 MiB unless said");
 ROW(promiscuous, "promiscuous", 0, OPTION_FLAG, NULL, "take what is for other hosts too");
@@ -455,7 +517,7 @@ ROW(time, "time", 0, OPTION_CHOICE, "clock|date|utc|unix|delta|none",
 ROW(resolve, "resolve", 0, OPTION_FLAG, NULL, "look up the names of addresses");
 ROW(numeric, "numeric", 'n', OPTION_FLAG, NULL, "look up no names, as it is unless --resolve is said");
 ROW(verify, "verify", 0, OPTION_FLAG, NULL, "check the checksums of TCP, UDP, ICMP and the like too");
-ROW(lines, "line-buffered", 'l', OPTION_FLAG, NULL, "write after every packet, into a pipe too");
+ROW(lines, "line-buffered", 'l', OPTION_FLAG, NULL, "write after every packet, into a pipe or a file too");
 ROW(rotate_bytes, "rotate-size", 0, OPTION_SIZE, "SIZE", "with -w: begin another file before one is larger");
 ROW(rotate_ns, "rotate-every", 0, OPTION_DURATION, "DURATION",
     "with -w: begin another file when a packet is so much later than the first in it");
@@ -483,7 +545,7 @@ const struct command sniff_command = {
                                            &option_rotate_bytes, &option_rotate_ns,   &option_keep,
                                            &option_user,         &option_engine,      &option_verbose,
                                            &option_quiet,        &option_help,        NULL},
-    .defaults = &(const struct sniff_options){.common = COMMON_DEFAULTS, .interface = "any", .time = "clock"},
+    .defaults = &(const struct sniff_options){.common = COMMON_DEFAULTS},
     .options_size = sizeof(struct sniff_options),
     .arguments_max = SIZE_MAX,
     .run = sniff_run,

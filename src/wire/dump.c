@@ -56,6 +56,13 @@ static bool dump_rotates(const struct eye_dump *dump) {
     return dump->opts.rotate_bytes > 0 || dump->opts.rotate_ns > 0;
 }
 
+/* A series' files stand beside its path, which a folder's name would not say. */
+static bool dump_is_folder(const struct eye_dump *dump) {
+    struct stat st;
+    size_t size = strlen(dump->path);
+    return (size > 0 && dump->path[size - 1] == '/') || (stat(dump->path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
 static int dump_begin(struct eye_dump *dump, struct eye_err *reterr) {
     size_t size = strlen(dump->path) + NUMBER_MAX;
     dump->link = -1;
@@ -80,7 +87,10 @@ int eye_dump_open(const char *path, const struct eye_dump_opts *opts, eye_dump *
         dump->given = strcmp(path, "-") == 0;
         dump->path = copy;
         dump->name = name;
-        r = dump_begin(dump, reterr);
+        if (dump_rotates(dump) && dump_is_folder(dump))
+            r = err_set(reterr, -EISDIR, EYE_FAIL_OTHER, "%s: %s", path, eye_strerror(-EISDIR));
+        else
+            r = dump_begin(dump, reterr);
     } else {
         err_set(reterr, r, EYE_FAIL_OTHER, "%s: %s", path, eye_strerror(r));
     }

@@ -345,7 +345,8 @@ static int file_kind(struct file *file, struct eye_err *reterr) {
     for (size_t i = 0; i < ARRAY_LEN(magics); i++) {
         file->swapped = magic == __builtin_bswap32(magics[i].magic);
         if (magic == magics[i].magic || file->swapped)
-            return r == 0 ? file_cut(file, reterr)
+            return r == 0 ? err_set(reterr, EYE_ETRUNCATED, EYE_FAIL_TRUNCATED, "%s: cut off inside its head",
+                                    file->name)
                           : pcap_head(file, magics[i].nano, magics[i].record_head, reterr);
     }
     if (magic == BLOCK_SECTION) {

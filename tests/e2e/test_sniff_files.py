@@ -1,6 +1,7 @@
 """sniff on capture files: pcap and pcapng in every byte order and unit of time, files that are not what they
 should be, filters, the forms of output, and files to write."""
 
+import contextlib
 import csv
 import gzip
 import io
@@ -161,7 +162,7 @@ def test_an_endless_pipe_is_ended_by_a_signal(start, sockeye, signum):
     (b"", 1, "empty, and so no capture file"),
     (b"Hello World\n" * 9, 1, "neither pcap nor pcapng"),
     (gzip.compress(pcap(SYN), mtime=0), 1, "neither pcap nor pcapng\n  likely cause: it is compressed"),
-    (pcap()[:20], 7, "cut off inside record 1"),
+    (pcap()[:20], 7, "cut off inside its head"),
     (pcap(SYN, SYN)[:-1], 7, "cut off inside record 2"),
     (pcap(SYN)[:30], 7, "cut off inside record 1"),
     (pcap() + struct.pack("<IIII", 0, 0, 1 << 30, 1 << 30), 1,
@@ -290,6 +291,7 @@ def test_columns(sniff):
     ("ip.scr", "ip.scr: there is no field 'scr' in ip\n  ip.scr\n     ^\n  did you mean 'src'?"),
     ("ip.src,pi.src", "pi.src: there is no protocol 'pi'\n  ip.src,pi.src\n         ^\n"),
     ("ip", "ip: which field of it?"),
+    ("ip.ttl.src", "there is no field 'src' in ip"),
     ("ip.src,", "--fields: a path is missing"),
 ])
 def test_fields_that_do_not_exist(sniff, fields, words):
@@ -328,11 +330,14 @@ def test_counts_and_ends(sniff):
     assert sniff(capture, "port", "8000").err == "sockeye: sniff: 10 packets read, 5 shown\n"
     assert sniff(capture, "-q").err == ""
     assert objects_of(sniff(capture, "--json", "-s", "20"))[0]["truncated"] == "ip"
+    assert "truncated" not in objects_of(sniff(capture, "--json", "-s", "0"))[0]
 
 
 @pytest.mark.parametrize("words", [("--json", "--detail"), ("-w", "x", "--json"), ("--csv",), ("--rotate-keep", "2"),
                                    ("-x", "--json"), ("--promiscuous",), ("-s", "300000"),
-                                   ("-w", "x", "--rotate-keep", "2"), ("-w", "-", "--rotate-size", "1k")])
+                                   ("-w", "x", "--rotate-keep", "2"), ("-w", "-", "--rotate-size", "1k"),
+                                   ("-i", "lo"), ("--buffer", "1M"), ("-w", "x", "-x"), ("-w", "x", "-e"),
+                                   ("-w", "x", "--time", "utc"), ("-w", "x", "--rotate-size", "40")])
 def test_what_does_not_go_together(sniff, words):
     result = sniff(pcap(SYN), *words)
     assert (result.status, result.out) == (2, b""), result
@@ -344,6 +349,37 @@ def test_a_reader_that_leaves_ends_it(start, sockeye, tmp_path):
     process = start("bash", "-c", f"set -o pipefail; {sockeye} sniff -r {tmp_path}/many.pcap | head -n 1")
     assert process.wait() == 1
     assert "standard output: broken pipe" in process.stderr
+
+
+def on_terminal(start, *words, **env):
+    """What a terminal is shown by a command that ends, its status, and what it says on standard error."""
+    main, sub = os.openpty()
+    process = start(*words, stdout=sub, env={"TERM": "xterm", **env})
+    os.close(sub)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the terminal open any more
+        while piece := os.read(main, 4096):
+            shown += piece
+    os.close(main)
+    return shown.decode().replace("\r\n", "\n"), process.wait(), process.stderr
+
+
+def test_colours_are_for_terminals(start, sockeye, sniff, tmp_path):
+    plain = sniff(pcap(SYN), "--time", "none").out.decode()
+    assert plain == f"{LINE}\n"
+    words = (sockeye, "sniff", "-q", "--time", "none", "-r", tmp_path / "given.pcap")
+    shown = on_terminal(start, *words)[0]
+    assert "\x1b[32mTCP\x1b[0m" in shown and re.sub(r"\x1b\[[0-9;]*m", "", shown) == plain
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert on_terminal(start, *words, **env)[0] == plain
+    assert json.loads(on_terminal(start, *words[:3], "--json", *words[-2:])[0])
+
+
+def test_a_capture_file_is_nothing_for_a_terminal(start, sockeye, sniff, tmp_path):
+    sniff(pcap(SYN))
+    shown, status, said = on_terminal(start, sockeye, "sniff", "-r", tmp_path / "given.pcap", "-w", "-")
+    assert (shown, status) == ("", 2)
+    assert "--write -: a capture file is nothing for a terminal" in said
 
 
 # ---- what is written ----
@@ -390,6 +426,13 @@ def test_rotation_by_size(sniff, folder):
     files = sorted(path.name for path in folder.iterdir())
     assert files == [f"a.b-0000{n}.pcap" for n in (1, 2, 3, 4)]
     assert [(folder / name).stat().st_size for name in files] == [24 + 3 * one] * 3 + [24 + one]
+
+
+def test_a_folder_is_no_name_for_a_series(sniff, folder):
+    for name in (folder, f"{folder}/"):
+        result = sniff(pcap(SYN), "-w", name, "--rotate-size", "1k")
+        assert (result.status, result.err) == (1, f"sockeye: sniff: {name}: is a directory\n")
+    assert not list(folder.iterdir())
 
 
 def test_rotation_by_time_keeps_so_many(sniff, folder):

@@ -31,6 +31,11 @@ def do(host, *words):
     return subprocess.run([*host.enter, *words], check=True, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
+def objects_of(sockeye, path):
+    told = subprocess.run([sockeye, "sniff", "-q", "--json", "-r", path], check=True, stdout=subprocess.PIPE).stdout
+    return [json.loads(line) for line in told.splitlines()]
+
+
 def objects(process):
     return [json.loads(line) for line in process.stdout.splitlines()]
 
@@ -112,6 +117,73 @@ def test_an_interface_that_disappears(sniff, netns):
     assert process.wait() == 1
     assert f"sniff: {netns[0].interface}: the interface disappeared\n" in process.stderr
     assert "packets captured" in process.stderr
+
+
+def test_an_interface_that_is_down_for_a_while(sniff, netns):
+    """Which is not gone: what comes later is seen."""
+    a, b = netns
+    process = sniff("-i", a.interface, "--time", "none", "-l", "icmp")
+    do(a, "ip", "link", "set", a.interface, "down")
+    do(a, "ip", "link", "set", a.interface, "up")
+    do(a, "ping", "-c", "1", "-w", "5", b.ip4)
+    process.wait_stdout("echo reply")
+    assert process.stop(signal.SIGINT) == 128 + signal.SIGINT
+
+
+def promiscuity(host):
+    return json.loads(do(host, "ip", "-d", "-j", "link", "show", host.interface).stdout)[0]["promiscuity"]
+
+
+@pytest.mark.parametrize("words", [(), ("--promiscuous",)])
+def test_promiscuous_where_it_is_asked_for(sniff, netns, words):
+    process = sniff("-i", netns[0].interface, *words)
+    assert promiscuity(netns[0]) == len(words)
+    assert process.stop(signal.SIGINT) == 128 + signal.SIGINT
+    assert promiscuity(netns[0]) == 0
+
+
+def test_so_much_of_each_packet(sniff, netns):
+    process = sniff("-i", "lo", "-s", "60", "-c", "2", "--json", "icmp")
+    do(netns[0], "ping", "-c", "1", "-s", "1000", "127.0.0.1")
+    assert process.wait() == 0
+    frames = [packet["frame"] for packet in objects(process)]
+    assert [(frame["caplen"], frame["len"]) for frame in frames] == [(60, 1042)] * 2
+
+
+def test_a_buffer_that_is_too_small_drops_and_says_so(start, netns, sockeye, needs):
+    """One of 64 KiB, while the command cannot run: of two hundred packets some have no room, and every one is
+    accounted for. With room for all of them nothing is dropped."""
+    needs("packet", "capture")
+    (a, b), count = netns, 200
+    for size, drops in (("64k", True), ("8M", False)):
+        process = start(*a.enter, sockeye, "sniff", "-i", a.interface, "--buffer", size, "-w", "/dev/null", "icmp")
+        process.wait_stderr("listening on")
+        os.kill(process.pid, signal.SIGSTOP)
+        do(a, "ping", "-q", "-f", "-c", str(count // 2), "-s", "1400", b.ip4)
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.stop(signal.SIGINT) == 128 + signal.SIGINT
+        told = re.search(r"(\d+) packets captured, (\d+) written, (\d+) dropped by the kernel", process.stderr)
+        captured, written, dropped = map(int, told.groups())
+        assert captured == written and captured + dropped == count, process
+        assert (dropped > 0) == drops, process
+
+
+def test_a_series_of_a_live_capture(sniff, netns, sockeye, tmp_path):
+    """Its files are whole while it runs, all packets are in them, and only so many stay."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for path in (folder, *folder.parents):  # whoever it becomes comes there
+        if path.stat().st_uid == os.getuid() and not path.stat().st_mode & 0o005:
+            path.chmod(path.stat().st_mode | 0o005)
+    folder.chmod(0o777)
+    process = sniff("-i", "lo", "-w", folder / "x.pcap", "--rotate-size", "300", "--rotate-keep", "3", "-l", "-c", "10",
+                    "icmp")
+    do(netns[0], "ping", "-c", "5", "-i", "0.002", "127.0.0.1")
+    assert process.wait() == 0, process
+    files = sorted(folder.iterdir())
+    assert [path.name for path in files] == ["x-00003.pcap", "x-00004.pcap", "x-00005.pcap"]
+    seen = [packet for path in files for packet in objects_of(sockeye, path)]
+    assert [packet["icmp"]["seq"] for packet in seen] == [3, 3, 4, 4, 5, 5]
 
 
 def test_an_interface_that_is_not_there(sniff):
