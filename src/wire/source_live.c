@@ -8,11 +8,9 @@
  * "any" is asked for as Linux cooked v2 (LINKTYPE_LINUX_SLL2), which names the interface of each packet. */
 #include <errno.h>
 #include <net/if.h>
-#include <netpacket/packet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "wire/filter.h"
 
@@ -21,7 +19,6 @@ enum { TIMEOUT_MS = EYE_SOURCE_DELAY_NS / NS_PER_MS };
 struct live {
     struct eye_source source;
     pcap_t *pcap;
-    int index; /* 0: any */
     char name[64];
 };
 
@@ -88,14 +85,12 @@ static void live_free(eye_source *source) {
 static int live_open(const char *interface, const struct eye_source_opts *opts, eye_source **ret_source,
                      struct eye_err *reterr) {
     char words[PCAP_ERRBUF_SIZE] = "";
-    const unsigned index = if_nametoindex(interface);
-    if (strcmp(interface, "any") != 0 && index == 0)
+    if (strcmp(interface, "any") != 0 && if_nametoindex(interface) == 0)
         return err_set(reterr, -ENODEV, EYE_FAIL_CONNECT, "%s: no such interface", interface);
     struct live *live = calloc(1, sizeof *live);
     if (!live)
         return err_set(reterr, -ENOMEM, EYE_FAIL_OTHER, "%s: %s", interface, eye_strerror(-ENOMEM));
     snprintf(live->name, sizeof live->name, "%s", interface);
-    live->index = (int)index;
     live->pcap = pcap_create(interface, words);
     int r = live->pcap ? live_activate(live, opts, reterr)
                        : err_set(reterr, -ENOMEM, EYE_FAIL_OTHER, "%s: %s", interface, words);
@@ -113,13 +108,9 @@ static int live_open(const char *interface, const struct eye_source_opts *opts, 
     return 0;
 }
 
-/* packet(7): the socket of an interface that has gone is bound to it no more. That is asked of the socket at
- * hand, since a process that has given up its privileges makes no other. */
+/* libpcap has no status for it, only these words, when it has looked whether the interface is still there. */
 static bool live_is_gone(const struct live *live) {
-    struct sockaddr_ll addr = {0};
-    socklen_t size = sizeof addr;
-    return getsockname(pcap_fileno(live->pcap), (struct sockaddr *)&addr, &size) == 0 &&
-           addr.sll_family == AF_PACKET && addr.sll_ifindex != live->index;
+    return strcmp(pcap_geterr(live->pcap), "The interface disappeared") == 0;
 }
 
 static int live_next(eye_source *source, struct eye_packet *ret_packet, struct eye_err *reterr) {
