@@ -96,7 +96,10 @@ static int join_start(struct part *part, struct eye_err *reterr) {
     if (r < 0)
         return r;
     eye_forward_run(jp->forward, &jp->op, &jp->outcome, join_done);
-    return 0;
+    /* What could not be begun ends by itself, in its turn. */
+    if (jp->outcome.err.code)
+        *reterr = jp->outcome.err;
+    return jp->outcome.err.code;
 }
 
 /* What cannot be done by several threads. */

@@ -64,8 +64,8 @@ struct eye_endpoint {
     bool bare_port; /* only a port was given, which names an endpoint to servers alone */
     bool any_host;  /* no host was given, or the unspecified IPv6 address: both families */
 
-    int family;           /* family=4|6, else 0 */
     bool v6only;          /* v6only: no IPv4 on an IPv6 socket (IPV6_V6ONLY, ipv6(7)) */
+    int family;           /* family=4|6, else 0 */
     bool reuseport;       /* reuseport: SO_REUSEPORT, socket(7) */
     bool nodelay, nagle;  /* tcp: what is small goes at once (TCP_NODELAY, tcp(7)) unless nagle is said */
     bool keepalive;       /* keepalive: SO_KEEPALIVE, socket(7) */

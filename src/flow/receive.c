@@ -372,8 +372,10 @@ static bool read_entry(struct item *item, const uint8_t *p, size_t size) {
 static bool got_folder(struct receiver *r, struct item *item) {
     if (r->depth == DEPTH_MAX)
         return protocol_error(r, "folders too deep");
-    int s = landing_folder(r->root_fd, item->name, item->mode, item->why);
-    item->code = MIN(s, 0);
+    char why[LANDING_WHY_BYTES];
+    int s = landing_folder(r->root_fd, item->name, item->mode, why);
+    if (s < 0)
+        item_fail(item, s, EYE_FAIL_OTHER, why);
     r->folders[r->depth].name_hash = digest_of(item->name, strlen(item->name));
     r->folders[r->depth++].made = s == 1;
     item->kind = ITEM_ANSWER;

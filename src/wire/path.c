@@ -4,6 +4,7 @@
  * layers and one value, or, of what has no fixed place, at its items. There the lists that an item lies in
  * are those that the path names: a row of a name may stand in several. "inner." and "quoted." before it count
  * levels down; the outermost header of a name is the one that is meant otherwise. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "wire/format.h"
@@ -182,6 +183,7 @@ static size_t items_text(const struct eye_path *path, const struct eye_tree *tre
     unsigned found = 0;
     struct eye_field field;
     size_t used = 0;
+    assert(path->count > 0);
     for (const struct eye_item *item = &tree->item[layer->item], *end = item + layer->item_count; item < end;
          item++) {
         const struct wire_row *row = &rows[item->row];

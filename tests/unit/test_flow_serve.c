@@ -399,8 +399,9 @@ static void stop_while_paused(eye_loop *loop) {
     UNTIL(host.seen->count[EYE_EVENT_PAUSED] == 1);
     stop(SUITE_LIMIT_NS);
     sys_fault = NULL;
-    stopped();
+    UNTIL(host.seen->count[EYE_EVENT_CONNECTED] == 1); /* who is in the queue is served still */
     close(fd);
+    stopped();
 }
 
 static void unlinked(eye_loop *loop) {
