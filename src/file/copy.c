@@ -140,7 +140,9 @@ static int copy_sparse(struct copy *c) {
     for (;;) {
         int64_t data = lseek(c->from, c->at, SEEK_DATA);
         int64_t end = data < 0 ? -errno : lseek(c->from, data, SEEK_HOLE);
-        if (data < 0 && end == -ENXIO) { /* nothing but a hole up to the end, or the end */
+        if (data < 0 && end != -ENXIO)
+            return copy_range(c, INT64_MAX);
+        if (data < 0) { /* nothing but a hole up to the end, or the end */
             data = size_of(c->from);
             end = data;
         }

@@ -292,6 +292,13 @@ static bool got_from(struct receiver *r, uint64_t offset) {
 static void got_bytes(struct receiver *r, const uint8_t *data, uint64_t size) {
     if (r->skipping)
         return;
+    int s = r->present ? 0
+            : data     ? landing_write(&r->file.landing, data, (size_t)size)
+                       : landing_hole(&r->file.landing, (int64_t)size);
+    if (s < 0) {
+        refuse_for(r, s, EYE_FAIL_OTHER, eye_strerror(s));
+        return;
+    }
     if (r->digests && data)
         digest_update(&r->digest, data, (size_t)size);
     else if (r->digests)
@@ -299,12 +306,6 @@ static void got_bytes(struct receiver *r, const uint8_t *data, uint64_t size) {
     r->at += (int64_t)size;
     r->t.ret->bytes += data ? size : 0;
     transfer_progress(&r->t, r->file.name, size);
-    if (r->present)
-        return;
-    int s = data ? landing_write(&r->file.landing, data, (size_t)size)
-                 : landing_hole(&r->file.landing, (int64_t)size);
-    if (s < 0)
-        refuse_for(r, s, EYE_FAIL_OTHER, eye_strerror(s));
 }
 
 static void end_present(struct receiver *r) {
@@ -444,6 +445,8 @@ static bool got_number(struct receiver *r, enum frame_type type, const uint8_t *
         return got_end(r, value);
     if (!r->skipping && value > r->file.bytes - (uint64_t)r->at)
         return protocol_error(r, "a hole past the end");
+    if (!r->skipping && value > FRAME_HOLE_MAX)
+        refuse_for(r, -EFBIG, EYE_FAIL_OTHER, "a hole of more than 64 TiB");
     got_bytes(r, NULL, value);
     return true;
 }

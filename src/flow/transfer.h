@@ -44,7 +44,8 @@ enum frame_type {
 
 #define FRAME_HEADER_BYTES  8
 #define FRAME_DATA_MAX      (1024 * 1024)
-#define FRAME_CONTROL_MAX   8192 /* any other frame */
+#define FRAME_HOLE_MAX      (UINT64_C(1) << 46) /* what the digest takes in half a second */
+#define FRAME_CONTROL_MAX   8192                /* any other frame */
 #define FRAME_TEXT_MAX      256
 #define FRAME_ENTRY_BYTES   24 /* before the name, of FILE, FOLDER and FOLDER_END */
 #define WINDOW_MAX          64 /* entries that may be unanswered */

@@ -21,6 +21,7 @@
 
 enum {
     BUFFER_BYTES = 512 * 1024,
+    WRITE_BYTES = 128 * 1024, /* what is written at once is still in the cache */
     FILE_HEAD = 24,
     RECORD_HEAD = 16,
     NUMBER_MAX = 12, /* the characters that a series' number adds to a path */
@@ -125,20 +126,22 @@ int eye_dump_flush(eye_dump *dump, struct eye_err *reterr) {
     return 0;
 }
 
-static void dump_put32(struct eye_dump *dump, uint32_t value) {
-    memcpy(dump->buffer + dump->used, &value, sizeof value);
-    dump->used += sizeof value;
-    dump->bytes += (int64_t)sizeof value;
+static void dump_put(struct eye_dump *dump, const void *bytes, size_t size) {
+    memcpy(dump->buffer + dump->used, bytes, size);
+    dump->used += size;
+    dump->bytes += (int64_t)size;
 }
 
 static void dump_head(struct eye_dump *dump, int link) {
+    const uint32_t head[] = {dump->opts.nano ? 0xa1b23c4d : 0xa1b2c3d4,
+                             __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 2 | 4 << 16 : 2 << 16 | 4,
+                             0,
+                             0,
+                             dump->opts.snaplen ? dump->opts.snaplen : EYE_SNAPLEN_MAX,
+                             (uint32_t)link};
+    _Static_assert(sizeof head == FILE_HEAD, "its fields");
     dump->link = link;
-    dump_put32(dump, dump->opts.nano ? 0xa1b23c4d : 0xa1b2c3d4);
-    dump_put32(dump, __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 2 | 4 << 16 : 2 << 16 | 4);
-    dump_put32(dump, 0);
-    dump_put32(dump, 0);
-    dump_put32(dump, dump->opts.snaplen ? dump->opts.snaplen : EYE_SNAPLEN_MAX);
-    dump_put32(dump, (uint32_t)link);
+    dump_put(dump, head, sizeof head);
 }
 
 static int dump_end(struct eye_dump *dump, struct eye_err *reterr) {
@@ -177,8 +180,8 @@ int eye_dump_write(eye_dump *dump, const struct eye_packet *packet, struct eye_e
     assert(packet->caplen <= EYE_SNAPLEN_MAX);
     if (dump_is_full(dump, packet) && (r = dump_next(dump, reterr)) < 0)
         return r;
-    if (dump->used + FILE_HEAD + RECORD_HEAD + packet->caplen > sizeof dump->buffer &&
-        (r = eye_dump_flush(dump, reterr)) < 0)
+    bool fits = dump->used + FILE_HEAD + RECORD_HEAD + packet->caplen <= sizeof dump->buffer;
+    if ((!fits || dump->used >= WRITE_BYTES) && (r = eye_dump_flush(dump, reterr)) < 0)
         return r;
     if (dump->link < 0) {
         dump_head(dump, (int)packet->link);
@@ -188,13 +191,11 @@ int eye_dump_write(eye_dump *dump, const struct eye_packet *packet, struct eye_e
                        "%s: a pcap file holds one link type, %d here, and this packet has %u", dump->name,
                        dump->link, packet->link);
     }
-    dump_put32(dump, (uint32_t)(packet->time_ns / NS_PER_S));
-    dump_put32(dump, (uint32_t)(packet->time_ns % NS_PER_S / (dump->opts.nano ? 1 : 1000)));
-    dump_put32(dump, packet->caplen);
-    dump_put32(dump, packet->len);
-    memcpy(dump->buffer + dump->used, packet->data, packet->caplen);
-    dump->used += packet->caplen;
-    dump->bytes += packet->caplen;
+    const uint32_t head[] = {(uint32_t)(packet->time_ns / NS_PER_S),
+                             (uint32_t)(packet->time_ns % NS_PER_S / (dump->opts.nano ? 1 : 1000)),
+                             packet->caplen, packet->len};
+    dump_put(dump, head, sizeof head);
+    dump_put(dump, packet->data, packet->caplen);
     return 0;
 }
 

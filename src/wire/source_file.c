@@ -4,7 +4,7 @@
  * that is done with it afterwards (docs/design/wire.md has the figures); it refuses pcapng files with several
  * link types or units of time; and it blocks, while a pipe here says -EAGAIN and is waited for on the loop.
  *
- * One buffer of 1 MiB is filled by large reads; a packet lies in it and is lent from there. What has no use
+ * One buffer is filled by large reads; a packet lies in it and is lent from there. What has no use
  * here (options, statistics, names, unknown blocks) is skipped without being held, so nothing is
  * allocated from a length in the file but the table of interfaces, which grows by less than the file does.
  *
@@ -24,6 +24,7 @@
 
 enum {
     BUFFER_BYTES = 1024 * 1024,
+    READ_BYTES = 128 * 1024, /* what is read at once is still in the cache when it is looked at */
     FILE_HEAD = 24,
     RECORD_HEAD = 16,
     RECORD_HEAD_MODIFIED = 24,
@@ -82,7 +83,8 @@ static int file_fill(struct file *file, size_t size, struct eye_err *reterr) {
     while (file->end < size) {
         if (file->source.fd >= 0 && !sys_poll_now(file->fd, POLLIN))
             return -EAGAIN;
-        int64_t n = sys_read(file->fd, file->buffer + file->end, sizeof file->buffer - file->end);
+        size_t room = sizeof file->buffer - file->end;
+        int64_t n = sys_read(file->fd, file->buffer + file->end, MIN(room, READ_BYTES));
         if (n == -EAGAIN)
             return -EAGAIN;
         if (n < 0)

@@ -1,6 +1,7 @@
 """copy: one ladder for files of every kind, and a copy that is whole or not there."""
 
 import contextlib
+import glob
 import json
 import os
 import re
@@ -63,7 +64,9 @@ def test_into_a_folder_over_a_file_and_through_a_link(copy, tmp_path):
 
 
 def test_what_has_no_size(copy, tmp_path):
-    for source in ("/proc/cpuinfo", "/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"):
+    """Or one that lseek(2) knows nothing of, as those of PCI's configuration."""
+    for source in ("/proc/cpuinfo", "/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled",
+                   *glob.glob("/proc/bus/pci/*/*")):
         if not os.path.exists(source):
             continue
         row = copy(source, tmp_path / "b")

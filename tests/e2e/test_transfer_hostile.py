@@ -165,6 +165,15 @@ def test_a_wrong_digest(start_sockeye, inbox):
     assert server.wait() == 6 and os.listdir(inbox) == []
 
 
+def test_a_hole_without_end(server, inbox):
+    """Its digest would take days, in which nobody else is served: the file is refused, and the next one taken."""
+    answers = speak(server, hello(), entry(FILE, "f", 1 << 62), number(FROM, 0), number(HOLE, 1 << 62),
+                    number(END, 0), small("g", b"x"), frame(BYE))
+    assert [kind for kind, _ in answers if kind in (TAKEN, REFUSED, DONE)] == [REFUSED, TAKEN, DONE]
+    assert any(b"a hole of more than 64 TiB" in text for _, text in answers)
+    assert everything_below(inbox) == ["g"]
+
+
 OPEN = entry(FILE, "f", 100)
 BREACHES = {
     "another version": (hello(version=2),),
