@@ -243,10 +243,14 @@ static void lookup_op_done(eye_op *op, int64_t result) {
     struct dial *d = eye_container_of(op, struct dial, lookup_op);
     if (!dial_goes_on(d))
         return;
-    if (result < 0)
+    if (result < 0 && d->ret->err.code) {
         dial_over(d, (int)result);
-    else
+    } else if (result < 0) { /* no thread to look it up */
+        d->result = (int)result;
+        dial_fail(d);
+    } else {
         attempts_start(d);
+    }
 }
 
 /* Takes lookup over. */

@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -341,6 +342,11 @@ int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *
                 const posix_spawnattr_t *attr, char *const argv[], char *const env[]) {
     int error = strikes("posix_spawn");
     return error ? error : REAL(posix_spawn)(pid, path, actions, attr, argv, env);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *user) {
+    int error = strikes("pthread_create");
+    return error ? error : REAL(pthread_create)(thread, attr, run, user);
 }
 
 int waitid(idtype_t type, id_t id, siginfo_t *info, int options) {
