@@ -290,15 +290,13 @@ static bool got_from(struct receiver *r, uint64_t offset) {
 
 /* Bytes of the file, or of a hole where data is NULL. */
 static void got_bytes(struct receiver *r, const uint8_t *data, uint64_t size) {
+    int s = r->skipping || r->present ? 0
+            : data                    ? landing_write(&r->file.landing, data, (size_t)size)
+                                      : landing_hole(&r->file.landing, (int64_t)size);
+    if (s < 0)
+        refuse_for(r, s, EYE_FAIL_OTHER, eye_strerror(s));
     if (r->skipping)
         return;
-    int s = r->present ? 0
-            : data     ? landing_write(&r->file.landing, data, (size_t)size)
-                       : landing_hole(&r->file.landing, (int64_t)size);
-    if (s < 0) {
-        refuse_for(r, s, EYE_FAIL_OTHER, eye_strerror(s));
-        return;
-    }
     if (r->digests && data)
         digest_update(&r->digest, data, (size_t)size);
     else if (r->digests)

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.not_sanitized]
 
 THERE, BACK = payload(150_000, 1), payload(120_000, 2)
 LINES = b"".join(THERE[at:at + 32].hex().encode() + b"\n" for at in range(0, 2000, 32))  # for a terminal
-SAMPLES = 6  # where a run takes long: so many of the times that a call is made fail
+SAMPLES = 4  # where a run takes long: so many of the times that a call is made fail
 
 # What each call can fail with, by what it is for. "short": it moves one byte.
 FAULTS = {
